@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod decision;
+mod error_code;
+mod form;
+mod metadata;
+mod problem;
+mod urlencoded;
+mod vocabulary;
+
+pub use answer::{TokenAnswer, TokenType};
+pub use decision::{Atom, DecisionDocument, NearMiss, Outcome};
+pub use error_code::{ErrorCode, OAuthError};
+pub use form::{FormError, TokenForm};
+pub use metadata::{ServerMetadata, well_known_inserted};
+pub use problem::Problem;
+pub use vocabulary::{client_assertion_type, error_uri, grant_type, header, paths, urn};
