@@ -1,0 +1,193 @@
+"""The servers under test, each with the configuration that does the same work: proxy to one backend, verify ES256 from a fixed key."""
+
+import json
+import pathlib
+from dataclasses import dataclass
+
+AUDIENCE = "https://orders.internal"
+ISSUER = "https://issuer.example"
+PATH = "/orders/1"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Loopback ports of one run."""
+
+    backend: int
+    server: int
+    admin: int
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server process: its name, its command, and which credentials its cases send."""
+
+    name: str
+    command: list[str]
+    credentials: str | None = None
+    warm: bool = False
+
+
+def nginx_backend(folder: pathlib.Path, port: int) -> list[str]:
+    """A backend that answers twelve bytes."""
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"""
+worker_processes 1; daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; keepalive_requests 1000000000; client_body_temp_path {folder}; proxy_temp_path {folder};
+  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  server {{ listen 127.0.0.1:{port}; location / {{ return 200 "hello world\\n"; }} }}
+}}
+"""
+    )
+    return ["nginx", "-p", str(folder), "-c", str(config)]
+
+
+def haproxy(folder: pathlib.Path, ports: Ports, verify: bool) -> list[str]:
+    """HAProxy with one thread; it reads a PEM key, not a JWKS."""
+    rules = ""
+    if verify:
+        rules = f"""
+  http-request set-var(txn.token) http_auth_bearer
+  http-request set-var(txn.alg) var(txn.token),jwt_header_query('$.alg')
+  http-request deny unless {{ var(txn.alg) ES256 }}
+  http-request deny unless {{ var(txn.token),jwt_payload_query('$.iss') {ISSUER} }}
+  http-request deny unless {{ var(txn.token),jwt_payload_query('$.aud') {AUDIENCE} }}
+  http-request deny unless {{ var(txn.token),jwt_verify(txn.alg,"{folder}/key.pem") 1 }}
+  http-request set-var(txn.exp) var(txn.token),jwt_payload_query('$.exp','int')
+  http-request set-var(txn.now) date()
+  http-request deny if {{ var(txn.exp),sub(txn.now) -m int lt 0 }}
+  http-request del-header authorization"""
+    config = folder / f"haproxy-{verify}.cfg"
+    config.write_text(
+        f"""
+global
+  nbthread 1
+  maxconn 1024
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend in
+  bind 127.0.0.1:{ports.server}{rules}
+  default_backend api
+backend api
+  http-reuse always
+  server api 127.0.0.1:{ports.backend}
+"""
+    )
+    return ["haproxy", "-db", "-f", str(config)]
+
+
+def envoy(binary: str, folder: pathlib.Path, ports: Ports, verify: bool, cache: bool = False) -> list[str]:
+    """Envoy with one worker; `cache` turns on its cache of verified tokens."""
+    filters = []
+    if verify:
+        provider = {
+            "issuer": ISSUER,
+            "audiences": [AUDIENCE],
+            "forward": False,
+            "local_jwks": {"inline_string": (folder / "jwks.json").read_text()},
+        }
+        if cache:
+            provider["jwt_cache_config"] = {"jwt_cache_size": 1000}
+        filters.append(
+            {
+                "name": "envoy.filters.http.jwt_authn",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+                    "providers": {"issuer": provider},
+                    "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "issuer"}}],
+                },
+            }
+        )
+    filters.append(
+        {
+            "name": "envoy.filters.http.router",
+            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+        }
+    )
+    route = {"match": {"prefix": "/"}, "route": {"cluster": "api"}}
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "in",
+        "codec_type": "HTTP1",
+        "generate_request_id": False,
+        "route_config": {"virtual_hosts": [{"name": "api", "domains": ["*"], "routes": [route]}]},
+        "http_filters": filters,
+    }
+    config = folder / f"envoy-{verify}-{cache}.json"
+    config.write_text(
+        json.dumps(
+            {
+                "static_resources": {
+                    "listeners": [
+                        {
+                            "address": address(ports.server),
+                            "filter_chains": [
+                                {
+                                    "filters": [
+                                        {
+                                            "name": "envoy.filters.network.http_connection_manager",
+                                            "typed_config": manager,
+                                        }
+                                    ]
+                                }
+                            ],
+                        }
+                    ],
+                    "clusters": [
+                        {
+                            "name": "api",
+                            "type": "STATIC",
+                            "load_assignment": {
+                                "cluster_name": "api",
+                                "endpoints": [
+                                    {"lb_endpoints": [{"endpoint": {"address": address(ports.backend)}}]}
+                                ],
+                            },
+                        }
+                    ],
+                }
+            }
+        )
+    )
+    return [binary, "--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "-c", str(config)]
+
+
+def address(port: int) -> dict:
+    """A loopback socket address as Envoy writes it."""
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def symbolon(binary: str, folder: pathlib.Path, ports: Ports, verify: bool, cache: int = 10_000) -> list[str]:
+    """Our gateway; `cache` is the number of verified tokens it remembers."""
+    stages = "stages: [{ verify: { issuers: [bench], scopes: [orders:read] } }]" if verify else "public: true"
+    resource = f"resource: {AUDIENCE}" if verify else ""
+    config = folder / f"gateway-{verify}-{cache}.yaml"
+    config.write_text(
+        f"""
+listen: 127.0.0.1:{ports.server}
+admin: {{ listen: "127.0.0.1:{ports.admin}" }}
+audit: {{ file: {folder}/audit-{verify}-{cache}.jsonl }}
+origins: ["http://127.0.0.1:{ports.server}"]
+cache: {{ tokens: {cache} }}
+issuers:
+  - name: bench
+    issuer: {ISSUER}
+    jwks_file: {folder}/jwks.json
+    audiences: [{AUDIENCE}]
+    max_lifetime: 24h
+    binding: when_bound
+routes:
+  - name: orders
+    match: {{ path: /orders/** }}
+    {resource}
+    upstream: {{ url: "http://127.0.0.1:{ports.backend}" }}
+    {stages}
+"""
+    )
+    return [binary, "serve", "--config", str(config)]
