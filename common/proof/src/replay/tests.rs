@@ -1,0 +1,90 @@
+use symbolon_jws::Algorithm;
+
+use super::*;
+use crate::{ProofExpectation, ProofKey, ProofRequest, check};
+
+const NOW: u64 = 1_795_000_000;
+const TARGET: &str = "https://orders.example.com/";
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_secs(seconds).unwrap()
+}
+
+fn proof(key: &ProofKey, now: Timestamp) -> CheckedProof {
+    let request = ProofRequest { method: "GET", target_uri: TARGET, access_token: None, nonce: None };
+    let expectation = ProofExpectation { method: "GET", targets: &[TARGET], access_token: None, nonce: None };
+    check(&key.prove(&request, now).unwrap(), &expectation, now).unwrap()
+}
+
+fn key() -> ProofKey {
+    ProofKey::generate(Algorithm::EdDsa).unwrap()
+}
+
+#[test]
+fn a_proof_is_admitted_once() {
+    let (window, key) = (ReplayWindow::new(1000), key());
+    let (first, second) = (proof(&key, at(NOW)), proof(&key, at(NOW)));
+    assert_eq!(window.admit(&first, at(NOW)), Ok(()));
+    for later in [0, 1, 59, 60] {
+        assert_eq!(window.admit(&first, at(NOW + later)), Err(ReplayError::Replayed), "{later}");
+    }
+    assert_eq!(window.admit(&second, at(NOW)), Ok(()));
+}
+
+#[test]
+fn a_proof_is_forgotten_only_when_it_is_too_old_anyway() {
+    let (window, key) = (ReplayWindow::new(1000), key());
+    let old = proof(&key, at(NOW));
+    window.admit(&old, at(NOW)).unwrap();
+    // Whatever the shard, some of these make it forget.
+    for _ in 0..200 {
+        window.admit(&proof(&key, at(NOW + 61)), at(NOW + 61)).unwrap();
+    }
+    assert_eq!(window.len(), 200);
+    assert_eq!(window.admit(&old, at(NOW + 61)), Err(ReplayError::Replayed), "it has run out");
+    assert_eq!(window.admit(&old, at(NOW + 30)), Err(ReplayError::Replayed), "the clock has jumped back");
+}
+
+#[test]
+fn a_clock_that_jumped_ahead_and_back_does_not_lock_callers_out() {
+    let (window, key) = (ReplayWindow::new(1000), key());
+    for now in [at(NOW), at(NOW + 3600)] {
+        for _ in 0..200 {
+            window.admit(&proof(&key, now), now).unwrap();
+        }
+    }
+    assert_eq!(window.admit(&proof(&key, at(NOW + 1)), at(NOW + 1)), Ok(()));
+}
+
+#[test]
+fn a_full_window_refuses_and_recovers() {
+    let (window, key) = (ReplayWindow::new(16), key());
+    let outcomes: Vec<_> = (0..100).map(|_| window.admit(&proof(&key, at(NOW)), at(NOW))).collect();
+    assert!(outcomes.contains(&Err(ReplayError::Full)));
+    assert!(window.len() <= 16);
+    let later = at(NOW + 120);
+    let outcomes: Vec<_> = (0..100).map(|_| window.admit(&proof(&key, later), later)).collect();
+    assert!(outcomes.contains(&Ok(())));
+    assert!(window.len() <= 32, "each shard forgets when it is asked next");
+}
+
+#[test]
+fn of_many_at_once_one_is_admitted() {
+    let (window, key) = (ReplayWindow::new(1000), key());
+    for _ in 0..20 {
+        let proof = proof(&key, at(NOW));
+        let admitted = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| window.admit(&proof, at(NOW)).is_ok())).collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).filter(|admitted| *admitted).count()
+        });
+        assert_eq!(admitted, 1);
+    }
+}
+
+#[test]
+fn each_refusal_has_its_reason() {
+    assert_eq!(ReplayError::Replayed.reason_code(), ReasonCode::ProofReplayed);
+    assert_eq!(ReplayError::Full.reason_code(), ReasonCode::ReplayUnavailable);
+    assert!(ReplayError::Full.is_our_fault() && !ReplayError::Replayed.is_our_fault());
+}
