@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+mod actor;
+mod claims;
+mod confirmation;
+mod error;
+mod expectations;
+mod hash;
+mod names;
+mod signed;
+mod token_type;
+mod unverified;
+mod verified;
+
+pub use actor::Actor;
+pub use claims::{Claims, ExtraClaims};
+pub use confirmation::Confirmation;
+pub use error::TokenError;
+pub use expectations::{AudienceRule, DEFAULT_LEEWAY, Expectations, RequiredClaim};
+pub use hash::TokenHash;
+pub use names::{Issuer, Subject};
+pub use signed::{SignedToken, sign};
+pub use token_type::{TokenType, UnknownTokenType};
+pub use unverified::UnverifiedToken;
+pub use verified::VerifiedToken;
+
+#[cfg(test)]
+mod tests;

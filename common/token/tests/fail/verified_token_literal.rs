@@ -1,0 +1,11 @@
+//! A verified token cannot be put together from parts.
+
+use symbolon_token::{Claims, TokenHash, VerifiedToken};
+
+fn forge(claims: Claims, hash: TokenHash, key_thumbprint: symbolon_jws::Thumbprint) -> VerifiedToken {
+    VerifiedToken { claims, hash, key_thumbprint, leeway: std::time::Duration::ZERO }
+}
+
+fn main() {
+    let _ = forge;
+}
