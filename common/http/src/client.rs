@@ -1,0 +1,137 @@
+//! The guarded client: every call that a program makes on its own account.
+//! Not for forwarded requests, which belong to `forward`.
+
+mod builder;
+mod egress;
+mod error;
+mod resolver;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use reqwest::{Method, RequestBuilder};
+use url::{Host, Url};
+
+pub use builder::{ClientBuilder, ClientSetupError};
+pub use egress::AddressPolicy;
+pub use error::ClientError;
+pub(crate) use error::cause;
+
+/// An HTTP client that goes only where it may and takes only so much.
+///
+/// It follows no redirect, uses no proxy, sends no cookies, connects only to addresses that its policy
+/// allows *after* resolution, speaks plaintext only to loopback, and stops reading at a limit.
+/// A cheap clone with one pool of connections.
+#[derive(Debug, Clone)]
+pub struct GuardedClient {
+    client: reqwest::Client,
+    policy: AddressPolicy,
+    max_body: usize,
+    unix_socket: bool,
+}
+
+/// An answer, read to its end.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The status. Redirects come back as they are.
+    pub status: StatusCode,
+    /// The header fields.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl GuardedClient {
+    /// Begins a client that may reach public addresses only.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+
+    /// Asks for `url`. Conditional requests put their validators into `headers`.
+    ///
+    /// # Errors
+    /// When the URL or its addresses are refused, when no answer comes in time, or when it is too large. An
+    /// answer of any status is no error.
+    pub async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Fetched, ClientError> {
+        self.send(self.request(Method::GET, url, headers)?).await
+    }
+
+    /// Posts `pairs` as a form (RFC 6749 appendix B).
+    ///
+    /// # Errors
+    /// As [`GuardedClient::get`].
+    pub async fn post_form(
+        &self,
+        url: &Url,
+        pairs: &[(&str, &str)],
+        headers: HeaderMap,
+    ) -> Result<Fetched, ClientError> {
+        self.send(self.request(Method::POST, url, headers)?.form(pairs)).await
+    }
+
+    fn request(&self, method: Method, url: &Url, headers: HeaderMap) -> Result<RequestBuilder, ClientError> {
+        self.check(url)?;
+        Ok(self.client.request(method, url.clone()).headers(headers))
+    }
+
+    /// Checks what can be checked before a name is resolved. The resolver checks the rest.
+    fn check(&self, url: &Url) -> Result<(), ClientError> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(ClientError::UserInformation);
+        }
+        let Some(host) = url.host() else {
+            return Err(ClientError::UnsupportedScheme { scheme: url.scheme().to_owned() });
+        };
+        if self.unix_socket {
+            return scheme(url, true);
+        }
+        let literal = match host {
+            Host::Domain(_) => None,
+            Host::Ipv4(address) => Some(address.into()),
+            Host::Ipv6(address) => Some(address.into()),
+        };
+        if let Some(address) = literal
+            && !self.policy.permits(address)
+        {
+            return Err(ClientError::AddressRefused { host: host.to_string() });
+        }
+        let loopback = match host {
+            Host::Domain(name) => egress::is_localhost(name),
+            Host::Ipv4(_) | Host::Ipv6(_) => {
+                literal.is_some_and(|address| address.to_canonical().is_loopback())
+            }
+        };
+        scheme(url, loopback || self.policy.permits_plaintext())
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Fetched, ClientError> {
+        let limit = self.max_body;
+        let mut answer = request.send().await.map_err(ClientError::classify)?;
+        if answer
+            .content_length()
+            .is_some_and(|length| usize::try_from(length).map_or(true, |len| len > limit))
+        {
+            return Err(ClientError::TooLarge { limit });
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(ClientError::classify)? {
+            if body.len().saturating_add(chunk.len()) > limit {
+                return Err(ClientError::TooLarge { limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Fetched {
+            status: answer.status(),
+            headers: std::mem::take(answer.headers_mut()),
+            body: body.freeze(),
+        })
+    }
+}
+
+fn scheme(url: &Url, plaintext: bool) -> Result<(), ClientError> {
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if plaintext => Ok(()),
+        "http" => Err(ClientError::Plaintext),
+        other => Err(ClientError::UnsupportedScheme { scheme: other.to_owned() }),
+    }
+}

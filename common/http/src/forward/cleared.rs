@@ -1,0 +1,31 @@
+//! What a request needs to leave.
+//! Only a type that proves a decision should implement this: `Admitted`, `Armed`.
+
+use http::HeaderMap;
+use http::uri::PathAndQuery;
+
+use super::upstream::Upstream;
+
+/// Proof that a request may be sent to an upstream, and how it looks when it is.
+///
+/// The implementor is the decision's own type with private fields, so that a program cannot forward what it
+/// has not decided about. The forwarder takes it by value: one decision, one request.
+pub trait Cleared: Send + Sync {
+    /// Where the request goes.
+    fn upstream(&self) -> &Upstream;
+
+    /// The path and query to send; `None` sends the received ones. A gateway answers with the bytes it
+    /// judged.
+    fn path_and_query(&self) -> Option<&PathAndQuery> {
+        None
+    }
+
+    /// The last word on the header fields.
+    ///
+    /// Hop-by-hop fields, `Content-Length`, `Trailer` and `Expect` are gone; `Host` is the upstream's, and may
+    /// be set to another. Remove what the client may not say, then set what we vouch for.
+    fn edit_request(&self, headers: &mut HeaderMap);
+
+    /// The last word on the answer's header fields, whose hop-by-hop fields and `Authorization` are gone.
+    fn edit_response(&self, _headers: &mut HeaderMap) {}
+}

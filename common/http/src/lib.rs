@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+pub mod admin;
+pub mod body;
+pub mod client;
+mod executor;
+pub mod forward;
+pub mod server;
+pub mod target;
+pub mod tls;
+
+pub use body::{Body, BodyError};

@@ -1,0 +1,168 @@
+//! The accept loop: takes connections for as long as it may, and outlives a lack of descriptors.
+//! Not what happens on a connection.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_daemon::Lifecycle;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
+
+use super::Handler;
+use super::bind::{Bound, Listener};
+use super::connection::{self, End, Protocol};
+use super::limits::Limits;
+use super::metrics::ListenerMetrics;
+use super::peer::{ConnectionInfo, Peer, PeerCredentials};
+use super::stream::Stream;
+use crate::executor::LifecycleExecutor;
+use crate::tls::ServerTls;
+
+/// The pauses after an error that only time can cure.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Everything an accept loop needs but its socket.
+pub(super) struct Acceptor {
+    pub(super) name: &'static str,
+    pub(super) limits: Limits,
+    pub(super) tls: Option<ServerTls>,
+    pub(super) connections: ListenerMetrics,
+    pub(super) lifecycle: Lifecycle,
+}
+
+/// What the connections of one listener share.
+struct Shared {
+    acceptor: Acceptor,
+    protocol: Protocol,
+}
+
+/// A connection as the kernel hands it over.
+enum Accepted {
+    Tcp(TcpStream, std::net::SocketAddr),
+    Unix(UnixStream),
+}
+
+impl Acceptor {
+    /// Accepts until shutdown.
+    pub(super) async fn run<H: Handler>(self, bound: Bound, handler: H) {
+        let lifecycle = self.lifecycle.clone();
+        let permits = Arc::new(Semaphore::new(self.limits.max_connections));
+        let executor = LifecycleExecutor::foreground("http_stream", &lifecycle);
+        let protocol = connection::protocol(&self.limits, executor);
+        let shared = Arc::new(Shared { acceptor: self, protocol });
+        let accepting = async {
+            // INVARIANT: the semaphore is never closed, so this loop ends with the select below.
+            while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
+                let accepted = shared.acceptor.accept(&bound).await;
+                let (shared, handler) = (Arc::clone(&shared), handler.clone());
+                lifecycle.spawn("http_connection", async move {
+                    shared.serve(accepted, handler).await;
+                    drop(permit);
+                });
+            }
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = lifecycle.shutting_down() => {}
+        }
+    }
+
+    /// The next connection. Never gives up: what cannot be cured at once is waited for.
+    async fn accept(&self, bound: &Bound) -> Accepted {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let accepted = match &bound.listener {
+                Listener::Tcp(listener) => {
+                    listener.accept().await.map(|(stream, peer)| Accepted::Tcp(stream, peer))
+                }
+                Listener::Unix(socket) => {
+                    socket.listener.accept().await.map(|(stream, _)| Accepted::Unix(stream))
+                }
+            };
+            let error = match accepted {
+                Ok(accepted) => {
+                    self.connections.accepted.inc();
+                    return accepted;
+                }
+                Err(error) => error,
+            };
+            self.connections.accept_errors.inc();
+            if is_the_peers(&error) {
+                continue;
+            }
+            // Out of descriptors or memory: the connection stays in the queue, and others will end.
+            tracing::warn!(
+                event.name = "server.accept_failed", listener = self.name, %error,
+                pause_seconds = pause.as_secs_f64(), "cannot accept, waiting"
+            );
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Learns who is there, and shakes hands.
+    async fn greet(&self, accepted: Accepted) -> io::Result<(Stream, ConnectionInfo)> {
+        let (stream, peer) = match accepted {
+            Accepted::Unix(stream) => {
+                let credentials = PeerCredentials::of(&stream)?;
+                return Ok((Stream::Unix(stream), ConnectionInfo::new(Peer::Unix(credentials), false)));
+            }
+            Accepted::Tcp(stream, peer) => (stream, peer),
+        };
+        stream.set_nodelay(true)?;
+        let Some(tls) = &self.tls else {
+            return Ok((Stream::Tcp(stream), ConnectionInfo::new(Peer::Tcp(peer), false)));
+        };
+        let handshake = tokio_rustls::TlsAcceptor::from(tls.config()).accept(stream);
+        let stream = tokio::time::timeout(self.limits.head_timeout, handshake).await??;
+        Ok((Stream::Tls(Box::new(stream)), ConnectionInfo::new(Peer::Tcp(peer), true)))
+    }
+}
+
+impl Shared {
+    async fn serve<H: Handler>(&self, accepted: Accepted, handler: H) {
+        let acceptor = &self.acceptor;
+        let _open = Open::new(&acceptor.connections);
+        let shutdown = acceptor.lifecycle.shutting_down();
+        let (stream, info) = match acceptor.greet(accepted).await {
+            Ok(greeted) => greeted,
+            Err(error) => {
+                tracing::debug!(event.name = "server.greeting_failed", listener = acceptor.name, %error, "closing");
+                return;
+            }
+        };
+        let with = (&self.protocol, &acceptor.limits);
+        if connection::serve(stream, info, handler, with, shutdown).await == End::TooSlow {
+            acceptor.connections.timed_out.inc();
+        }
+    }
+}
+
+/// Counts a connection while it is open.
+struct Open<'a>(&'a ListenerMetrics);
+
+impl<'a> Open<'a> {
+    fn new(metrics: &'a ListenerMetrics) -> Self {
+        metrics.open.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.dec();
+    }
+}
+
+/// Whether the error is of this one connection, and the next may be fine (accept(2)).
+fn is_the_peers(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,56 @@
+//! What a listener gives to strangers before it says no.
+//! Not rate limits: those know who is asking.
+
+use std::time::Duration;
+
+/// The smallest read buffer that hyper works with.
+const SMALLEST_HEAD: usize = 8 * 1024;
+
+/// The limits of one listener. Every value has a default that suits a public listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at one time; more wait in the kernel's queue. Default 4096.
+    pub max_connections: usize,
+    /// Header fields in one request. Default 100.
+    pub max_headers: usize,
+    /// Bytes of one request head. Default 64 KiB, at least 8 KiB.
+    pub max_head_bytes: usize,
+    /// From the first byte of a request head to its last; also the TLS handshake. Default 10 s.
+    pub head_timeout: Duration,
+    /// How long a connection may be open without a request. Default 75 s.
+    pub idle_timeout: Duration,
+    /// How long a peer may leave an answer unread while we want to write. Default 60 s.
+    pub write_timeout: Duration,
+    /// The longest pause within a request body. Default 60 s.
+    pub body_idle_timeout: Duration,
+    /// Bytes of one request body; `None` leaves it to the handler. Default `None`.
+    pub max_body_bytes: Option<u64>,
+    /// Requests at one time on one HTTP/2 connection. Default 128.
+    pub max_concurrent_streams: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            max_headers: 100,
+            max_head_bytes: 64 * 1024,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_mins(1),
+            body_idle_timeout: Duration::from_mins(1),
+            max_body_bytes: None,
+            max_concurrent_streams: 128,
+        }
+    }
+}
+
+impl Limits {
+    /// The same, with values that cannot work replaced by the nearest that can.
+    pub(super) fn sane(mut self) -> Self {
+        // INVARIANT: hyper panics on smaller buffers.
+        self.max_head_bytes = self.max_head_bytes.max(SMALLEST_HEAD);
+        self.max_connections = self.max_connections.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
+        self
+    }
+}

@@ -1,0 +1,64 @@
+//! What a listener counts: connections, not requests.
+//! Not the decisions of a program, which count themselves.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use symbolon_daemon::Registry;
+
+/// The metrics of all listeners of a program.
+#[derive(Debug, Clone, Default)]
+pub struct ServerMetrics {
+    open: Family<Listener, Gauge>,
+    accepted: Family<Listener, Counter>,
+    accept_errors: Family<Listener, Counter>,
+    timed_out: Family<Listener, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Listener {
+    listener: &'static str,
+}
+
+impl ServerMetrics {
+    /// Adds them to `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("http_connections", "Open connections, by listener", self.open.clone());
+        registry.register(
+            "http_connections_accepted",
+            "Connections accepted, by listener",
+            self.accepted.clone(),
+        );
+        registry.register(
+            "http_accept_errors",
+            "Connections that could not be accepted, by listener",
+            self.accept_errors.clone(),
+        );
+        registry.register(
+            "http_connections_timed_out",
+            "Connections closed because the peer was too slow, by listener",
+            self.timed_out.clone(),
+        );
+    }
+
+    /// The handles of one listener.
+    pub(super) fn listener(&self, name: &'static str) -> ListenerMetrics {
+        let label = Listener { listener: name };
+        ListenerMetrics {
+            open: self.open.get_or_create(&label).clone(),
+            accepted: self.accepted.get_or_create(&label).clone(),
+            accept_errors: self.accept_errors.get_or_create(&label).clone(),
+            timed_out: self.timed_out.get_or_create(&label).clone(),
+        }
+    }
+}
+
+/// The metrics of one listener.
+#[derive(Debug, Clone)]
+pub(super) struct ListenerMetrics {
+    pub(super) open: Gauge,
+    pub(super) accepted: Counter,
+    pub(super) accept_errors: Counter,
+    pub(super) timed_out: Counter,
+}

@@ -1,0 +1,200 @@
+//! What a connection is doing, seen from its bytes and its requests, so that slowness can be told from work.
+//! Not a protocol parser.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::stream::Stream;
+
+/// The activity of one connection, counted by its socket and its requests.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    /// Requests that are not answered to the last byte.
+    open: AtomicU64,
+    /// Requests so far.
+    started: AtomicU64,
+    /// Reads that brought something.
+    reads: AtomicU64,
+    /// `reads` when the last request began or ended.
+    reads_then: AtomicU64,
+    /// Writes that took something.
+    writes: AtomicU64,
+    /// Whether the last write found the peer's window full.
+    write_blocked: AtomicBool,
+    /// Whether the last flush did. Only TLS flushes; a flush of TCP says nothing about a blocked write.
+    flush_blocked: AtomicBool,
+    /// Whether the connection began with the first letters of the HTTP/2 preface.
+    http2: AtomicBool,
+}
+
+/// What a connection is doing. Two equal values mean that nothing has happened in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// A request is being answered.
+    Busy,
+    /// We want to write and the peer does not read.
+    Stalled {
+        /// The writes so far.
+        writes: u64,
+    },
+    /// Bytes have come, but not yet a whole request head; or nothing at all on a new connection.
+    Head {
+        /// The requests so far.
+        started: u64,
+    },
+    /// Between two requests.
+    Idle {
+        /// The requests so far.
+        started: u64,
+    },
+}
+
+impl Activity {
+    /// What the connection is doing now.
+    pub(super) fn phase(&self) -> Phase {
+        // First, because hyper may hold the last of an answer whose body it has already dropped.
+        if self.write_blocked.load(Relaxed) || self.flush_blocked.load(Relaxed) {
+            return Phase::Stalled { writes: self.writes.load(Relaxed) };
+        }
+        let started = self.started.load(Relaxed);
+        if self.open.load(Relaxed) > 0 {
+            return Phase::Busy;
+        }
+        // HTTP/2 peers may send pings and settings between requests; those are not a slow head.
+        let quiet = self.http2.load(Relaxed) || self.reads.load(Relaxed) == self.reads_then.load(Relaxed);
+        if started > 0 && quiet { Phase::Idle { started } } else { Phase::Head { started } }
+    }
+
+    /// Marks a request as open until the answer is dropped.
+    pub(super) fn open(self: &Arc<Self>) -> OpenRequest {
+        self.open.fetch_add(1, Relaxed);
+        self.started.fetch_add(1, Relaxed);
+        OpenRequest { activity: Arc::clone(self) }
+    }
+}
+
+/// A request that is not answered to the last byte.
+#[derive(Debug)]
+pub(super) struct OpenRequest {
+    activity: Arc<Activity>,
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.activity.open.fetch_sub(1, Relaxed);
+        self.activity.reads_then.store(self.activity.reads.load(Relaxed), Relaxed);
+    }
+}
+
+/// A connection that reports its bytes.
+#[derive(Debug)]
+pub(super) struct Watched {
+    stream: Stream,
+    activity: Arc<Activity>,
+}
+
+impl Watched {
+    pub(super) fn new(stream: Stream, activity: Arc<Activity>) -> Self {
+        Self { stream, activity }
+    }
+
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        match result {
+            Poll::Pending => self.activity.write_blocked.store(true, Relaxed),
+            Poll::Ready(_) => {
+                self.activity.write_blocked.store(false, Relaxed);
+                self.activity.writes.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if let Some(news) = buf.filled().get(before..).filter(|news| !news.is_empty()) {
+            // No HTTP/1 method begins with the first letters of the preface (RFC 9113 §3.4) and goes on.
+            if self.activity.reads.fetch_add(1, Relaxed) == 0 && news.starts_with(b"PRI ") {
+                self.activity.http2.store(true, Relaxed);
+            }
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(&result);
+        result
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        self.activity.flush_blocked.store(result.is_pending(), Relaxed);
+        result
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// An answer's body that keeps its request open.
+#[derive(Debug)]
+pub(super) struct Answering<B> {
+    body: B,
+    _open: OpenRequest,
+}
+
+impl<B> Answering<B> {
+    pub(super) fn new(body: B, open: OpenRequest) -> Self {
+        Self { body, _open: open }
+    }
+}
+
+impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Answering<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,178 @@
+//! The accept loop and its limits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use symbolon_daemon::Registry;
+use symbolon_http::Body;
+use symbolon_http::server::{ConnectionInfo, Limits, Peer};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use crate::raw::{Raw, exchange, status};
+use crate::support::{PATIENCE, lifecycle, serve, soon, text};
+
+const SOON: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn one_port_serves_http1_and_http2_by_prior_knowledge() {
+    let lifecycle = lifecycle();
+    let address = serve(Limits::default(), &lifecycle, |request: Request<Body>| {
+        text(if request.version() == Version::HTTP_2 { "two" } else { "one" })
+    });
+    let one = exchange(address, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(one.ends_with("one"), "{one}");
+
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    lifecycle.spawn_background("client", async move {
+        let _ = connection.await;
+    });
+    let request = Request::get("http://a/").body(Empty::<bytes::Bytes>::new()).unwrap();
+    let answer = soon("an answer", sender.send_request(request)).await.unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "two");
+}
+
+#[tokio::test]
+async fn every_request_knows_its_peer() {
+    let lifecycle = lifecycle();
+    let address = serve(Limits::default(), &lifecycle, |request: Request<Body>| async move {
+        let info = request.extensions().get::<ConnectionInfo>().unwrap();
+        let Peer::Tcp(peer) = info.peer() else { panic!("not TCP") };
+        Response::new(Body::from(peer.to_string()))
+    });
+    let mut raw = Raw::connect(address).await;
+    let us = raw.stream.local_addr().unwrap();
+    raw.send(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(raw.rest().await.ends_with(&us.to_string()));
+}
+
+#[tokio::test]
+async fn a_silent_or_slow_head_is_closed() {
+    let lifecycle = lifecycle();
+    let limits = Limits { head_timeout: SOON, ..Limits::default() };
+    let address = serve(limits, &lifecycle, |_| text("never"));
+    for beginning in [&b""[..], b"P", b"PRI * HT", b"GET / HTTP/1.1\r\nhost: a\r\nx-slow:"] {
+        assert_eq!(status(&exchange(address, beginning).await), 0);
+    }
+    // Also after a first request, and although bytes keep coming.
+    let mut raw = Raw::connect(address).await;
+    raw.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    raw.until("never").await;
+    raw.send(b"GET / HTTP/1.1\r\nhost: a\r\nx-slow: 1\r\n").await;
+    assert_eq!(raw.rest().await, "");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+    let lifecycle = lifecycle();
+    let limits = Limits { idle_timeout: SOON, head_timeout: PATIENCE, ..Limits::default() };
+    let address = serve(limits, &lifecycle, |_| async {
+        // Longer than idle.
+        tokio::time::sleep(SOON * 4).await;
+        text("worked").await
+    });
+    let mut raw = Raw::connect(address).await;
+    raw.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(raw.rest().await.ends_with("worked"));
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_closed() {
+    let lifecycle = lifecycle();
+    let limits = Limits { write_timeout: SOON, ..Limits::default() };
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&dropped);
+    let address = serve(limits, &lifecycle, move |_| {
+        let size = 64 << 20;
+        seen.fetch_add(1, Ordering::SeqCst);
+        async move { Response::new(Body::from(vec![b'x'; size])) }
+    });
+    let mut raw = Raw::connect(address).await;
+    raw.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    // Wait for the server to give up while we read nothing; only then look at what had arrived.
+    let mut registry = Registry::new();
+    lifecycle.register(&mut registry);
+    soon("the server to give up", async {
+        while !registry.encode().unwrap().contains("symbolon_tasks{task=\"http_connection\"} 0") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let mut arrived = 0;
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = raw.stream.read(&mut buffer).await {
+        arrived += count;
+    }
+    assert!(arrived < 64 << 20, "{arrived}");
+    assert_eq!(dropped.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_431() {
+    let lifecycle = lifecycle();
+    let limits = Limits { max_head_bytes: 8192, max_headers: 10, ..Limits::default() };
+    let address = serve(limits, &lifecycle, |_| text("never"));
+    let large = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "y".repeat(16384));
+    assert_eq!(status(&exchange(address, large.as_bytes()).await), 431);
+    let many = format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: y\r\n".repeat(20));
+    assert_eq!(status(&exchange(address, many.as_bytes()).await), 431);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_or_stalls_is_told_apart() {
+    let lifecycle = lifecycle();
+    let limits = Limits { max_body_bytes: Some(10), body_idle_timeout: SOON, ..Limits::default() };
+    let address = serve(limits, &lifecycle, |request: Request<Body>| async move {
+        let read = request.into_body().read(1000, PATIENCE).await;
+        Response::new(Body::from(format!("{read:?}")))
+    });
+    let announced = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 11\r\nconnection: close\r\n\r\n";
+    assert!(exchange(address, announced).await.contains("TooLarge { limit: 10 }"));
+    let chunked =
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n6\r\n123456\r\n6\r\n123456\r\n";
+    let mut raw = Raw::connect(address).await;
+    raw.send(chunked).await;
+    raw.until("TooLarge { limit: 10 }").await;
+    let mut raw = Raw::connect(address).await;
+    raw.send(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n123").await;
+    raw.until("Stalled").await;
+}
+
+#[tokio::test]
+async fn connections_above_the_limit_wait_for_their_turn() {
+    let lifecycle = lifecycle();
+    let limits = Limits { max_connections: 1, ..Limits::default() };
+    let address = serve(limits, &lifecycle, |_| text("served"));
+    let mut first = Raw::connect(address).await;
+    first.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    first.until("served").await;
+    let mut second = Raw::connect(address).await;
+    second.send(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    let mut byte = [0];
+    let early = tokio::time::timeout(SOON, second.stream.read(&mut byte)).await;
+    assert!(early.is_err(), "served above the limit");
+    drop(first);
+    assert!(second.rest().await.ends_with("served"));
+}
+
+#[tokio::test]
+async fn a_panicking_handler_costs_one_connection_only() {
+    let lifecycle = lifecycle();
+    let address = serve(Limits::default(), &lifecycle, |request: Request<Body>| async move {
+        assert!(request.uri().path() != "/panic", "on purpose");
+        text("fine").await
+    });
+    assert_eq!(exchange(address, b"GET /panic HTTP/1.1\r\nhost: a\r\n\r\n").await, "");
+    let fine = exchange(address, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(status(&fine), StatusCode::OK.as_u16());
+    let mut registry = Registry::new();
+    lifecycle.register(&mut registry);
+    let metrics = registry.encode().unwrap();
+    assert!(metrics.contains("symbolon_task_panics_total{task=\"http_connection\"} 1"), "{metrics}");
+}

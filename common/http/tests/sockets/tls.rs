@@ -1,0 +1,110 @@
+//! TLS on both sides, with certificates made for the test by the `openssl` command.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use http::{HeaderMap, Request, Response};
+use symbolon_daemon::Lifecycle;
+use symbolon_http::Body;
+use symbolon_http::client::{AddressPolicy, ClientError, GuardedClient};
+use symbolon_http::forward::ForwardOptions;
+use symbolon_http::server::{Bind, ConnectionInfo, Server};
+use symbolon_http::tls::ServerTls;
+
+use crate::raw::{exchange, status};
+use crate::support::{lifecycle, soon};
+use crate::upstream::{Pass, proxy};
+
+/// A self-signed certificate for `localhost` in `folder`: its file and its key's.
+fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(made.success(), "`openssl req` failed");
+    (certificate, key)
+}
+
+fn serve_tls(lifecycle: &Lifecycle, certificate: &Path, key: &Path) -> SocketAddr {
+    let bound = "127.0.0.1:0".parse::<Bind>().unwrap().listen().unwrap();
+    let address = bound.address().tcp().unwrap();
+    let service = tower::service_fn(|request: Request<Body>| async move {
+        assert!(request.extensions().get::<ConnectionInfo>().unwrap().is_tls());
+        Ok::<_, Infallible>(Response::new(Body::from("over TLS")))
+    });
+    Server::new("tls", bound).tls(ServerTls::load(certificate, key).unwrap()).serve(service, lifecycle);
+    address
+}
+
+#[tokio::test]
+async fn a_client_trusts_its_ca_file_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, key) = certificate(folder.path(), "ours");
+    let (other, other_key) = certificate(folder.path(), "other");
+    let lifecycle = lifecycle();
+    let address = serve_tls(&lifecycle, &ours, &key);
+    let url = format!("https://localhost:{}/", address.port()).parse().unwrap();
+    let builder = || GuardedClient::builder().addresses(AddressPolicy::public().allow_loopback());
+    let trusting = builder().ca_file(&ours).build().unwrap();
+    let fetched = soon("an answer", trusting.get(&url, HeaderMap::new())).await.unwrap();
+    assert_eq!(fetched.body, "over TLS");
+    for client in [builder().build().unwrap(), builder().ca_file(&other).build().unwrap()] {
+        let error = soon("an answer", client.get(&url, HeaderMap::new())).await.unwrap_err();
+        assert!(matches!(error, ClientError::Tls(_)), "{error:?}");
+    }
+    // The right certificate under another name.
+    let by_address = format!("https://{address}/").parse().unwrap();
+    let error = soon("an answer", trusting.get(&by_address, HeaderMap::new())).await.unwrap_err();
+    assert!(matches!(error, ClientError::Tls(_)), "{error:?}");
+    assert!(ServerTls::load(&ours, &other_key).is_err());
+}
+
+#[tokio::test]
+async fn the_forwarder_speaks_tls_to_whom_it_trusts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, key) = certificate(folder.path(), "ours");
+    let lifecycle = lifecycle();
+    let address = serve_tls(&lifecycle, &ours, &key);
+    let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let pass = |host: &str| Pass {
+        upstream: format!("https://{host}:{}", address.port()).parse().unwrap(),
+        path: None,
+    };
+    let trusting = ForwardOptions { ca_file: Some(ours), ..ForwardOptions::default() };
+    let answer = exchange(proxy(&lifecycle, &trusting, pass("localhost")), request).await;
+    assert!(answer.ends_with("over TLS"), "{answer}");
+    for (options, host) in [(&ForwardOptions::default(), "localhost"), (&trusting, "127.0.0.1")] {
+        let answer = exchange(proxy(&lifecycle, options, pass(host)), request).await;
+        assert_eq!(status(&answer), 502, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn plaintext_on_a_tls_port_gets_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, key) = certificate(folder.path(), "ours");
+    let lifecycle = lifecycle();
+    let address = serve_tls(&lifecycle, &ours, &key);
+    let answer = exchange(address, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(status(&answer), 0, "{answer}");
+}
