@@ -1,0 +1,185 @@
+//! One issuer: what it is trusted for, and tokens verified by its own keys.
+//! Not here: where the keys come from (`keyring`).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_http::client::GuardedClient;
+use symbolon_identity::{IssuerName, IssuerUrl, Timestamp};
+use symbolon_jws::Thumbprint;
+use symbolon_token::{AudienceRule, DEFAULT_LEEWAY, Expectations, UnverifiedToken, VerifiedToken};
+
+use crate::key_set::Found;
+use crate::keyring::{Keyring, Missing};
+use crate::{FetchError, IssuerError, IssuerSettings, KeyPolicy, SetupError};
+
+/// An issuer: what it is trusted for, and its keys, which prove no other issuer's tokens.
+pub struct Issuer {
+    settings: IssuerSettings,
+    pub(crate) keyring: Keyring,
+}
+
+/// How an issuer's keys are doing, for metrics and readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// The number of usable keys; zero before the first fetch.
+    pub keys: usize,
+    /// When they were fetched; none if never, or if they stand in the configuration.
+    pub fetched_at: Option<Timestamp>,
+    /// Whether there are keys that are young enough.
+    pub usable: bool,
+    /// Fetches that failed since the last one that succeeded.
+    pub failures: u32,
+}
+
+impl Issuer {
+    pub(crate) fn new(
+        settings: IssuerSettings,
+        policy: KeyPolicy,
+        client: Arc<GuardedClient>,
+        now: Timestamp,
+    ) -> Result<Self, SetupError> {
+        check(&settings)?;
+        let keyring = Keyring::new(&settings, policy, client, now)?;
+        Ok(Self { settings, keyring })
+    }
+
+    /// The name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &IssuerName {
+        &self.settings.name
+    }
+
+    /// The exact `iss` of its tokens.
+    #[must_use]
+    pub fn url(&self) -> &IssuerUrl {
+        &self.settings.issuer
+    }
+
+    /// Verifies a token of this issuer for an audience that the issuer is trusted for.
+    ///
+    /// A token with a new `kid` may wait for one fetch of the keys, which
+    /// [`Issuers::refresh_loop`](crate::Issuers::refresh_loop) makes.
+    ///
+    /// # Errors
+    /// [`IssuerError`]: `KeysUnavailable` if the keys are missing, too old, or may lack a new one (an outage is not the
+    /// caller's fault), everything else if the token is refused.
+    pub async fn verify(
+        &self,
+        token: &UnverifiedToken,
+        audience: AudienceRule<'_>,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, IssuerError> {
+        if token.issuer_hint() != Some(self.settings.issuer.as_str()) {
+            return Err(IssuerError::UnknownIssuer);
+        }
+        if !self.is_trusted_for(audience) {
+            return Err(IssuerError::AudienceNotTrusted { issuer: self.settings.name.clone() });
+        }
+        let mut may_wait = true;
+        loop {
+            if let Some(verdict) = self.verify_now(token, audience, now) {
+                return verdict;
+            }
+            let key_id = token.key_id_hint();
+            self.keyring.await_key(key_id, may_wait, now).await.map_err(|missing| self.missing(&missing))?;
+            may_wait = false;
+        }
+    }
+
+    /// Whether this key is still one of the issuer's usable ones: to be asked before a cached verdict is used.
+    #[must_use]
+    pub fn holds(&self, key: &Thumbprint, now: Timestamp) -> bool {
+        let keys = self.keyring.load();
+        self.keyring.usable(keys.as_deref(), now).is_some_and(|keys| keys.thumbprints().contains(key))
+    }
+
+    /// A number that grows whenever the set of keys changes.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.keyring.generation()
+    }
+
+    /// How the keys are doing.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
+        self.keyring.status(now)
+    }
+
+    /// Fetches the keys now; if somebody else is at it, afterwards. Returns for how long the publisher says they serve.
+    ///
+    /// # Errors
+    /// [`FetchError`] if no usable set came of it; the last good one stays.
+    pub async fn refresh(&self, now: Timestamp) -> Result<Option<Duration>, FetchError> {
+        self.keyring.refresh(now).await
+    }
+
+    fn is_trusted_for(&self, audience: AudienceRule<'_>) -> bool {
+        let trusted = &self.settings.audiences;
+        match audience {
+            AudienceRule::Contains(one) | AudienceRule::Sole(one) => trusted.contains(one),
+            AudienceRule::ContainsAny(several) | AudienceRule::SoleAny(several) => {
+                !several.is_empty() && several.iter().all(|one| trusted.contains(one))
+            }
+        }
+    }
+
+    /// The verdict by the keys at hand; none if they lack the token's.
+    fn verify_now(
+        &self,
+        token: &UnverifiedToken,
+        audience: AudienceRule<'_>,
+        now: Timestamp,
+    ) -> Option<Result<VerifiedToken, IssuerError>> {
+        let keys = self.keyring.load();
+        let issuer = || self.settings.name.clone();
+        let key_id = token.key_id_hint();
+        let key = match self.keyring.usable(keys.as_deref(), now)?.find(key_id, token.algorithm_hint()) {
+            Found::Key(key) => key,
+            Found::OtherAlgorithm => return Some(Err(IssuerError::AlgorithmNotAllowed { issuer: issuer() })),
+            Found::Nothing if key_id.is_none() || !self.keyring.can_change() => {
+                return Some(Err(IssuerError::UnknownKey { issuer: issuer() }));
+            }
+            Found::Nothing => return None,
+        };
+        let expectations = Expectations {
+            issuer: self.settings.issuer.as_str(),
+            audience,
+            token_types: &self.settings.token_types,
+            max_lifetime: self.settings.max_lifetime,
+            leeway: DEFAULT_LEEWAY,
+            required: &[],
+        };
+        let verdict = token.verify(key, &expectations, now);
+        Some(verdict.map_err(|source| IssuerError::Token { issuer: issuer(), source }))
+    }
+
+    fn missing(&self, missing: &Missing) -> IssuerError {
+        let issuer = self.settings.name.clone();
+        match missing {
+            Missing::Certain => IssuerError::UnknownKey { issuer },
+            Missing::Later(retry_after) => IssuerError::KeysUnavailable { issuer, retry_after: *retry_after },
+        }
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer").field("name", &self.settings.name).finish_non_exhaustive()
+    }
+}
+
+fn check(settings: &IssuerSettings) -> Result<(), SetupError> {
+    let empty = |what| SetupError::Empty { issuer: settings.name.clone(), what };
+    if settings.audiences.is_empty() {
+        return Err(empty("audiences"));
+    }
+    if settings.token_types.is_empty() {
+        return Err(empty("token types"));
+    }
+    if settings.algorithms.as_ref().is_some_and(Vec::is_empty) {
+        return Err(empty("algorithms"));
+    }
+    Ok(())
+}

@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+
+mod annotations;
+mod compile;
+mod conditions;
+mod decision;
+mod depth;
+mod errors;
+mod explain;
+mod question;
+mod run_tests;
+mod set;
+mod source;
+mod translate;
+mod warnings;
+
+#[cfg(test)]
+mod tests;
+
+pub use decision::{Decision, Denial, DenialKind, Notes, Permit, PolicyId};
+pub use errors::{PolicyError, PolicyErrors, Position, Problem};
+pub use explain::{Condition, Effect, ExplainedPolicy, Explanation, Verdict};
+pub use question::{
+    Action, Assurance, ClientFacts, Context, OidcFacts, Question, Resource, UnixFacts, Workload,
+};
+pub use run_tests::{MalformedTests, TestOutcome, run_tests};
+pub use set::PolicySet;
+pub use source::PolicyFile;
+pub use warnings::{PolicyWarning, Warning};
+
+/// The schema that policies are validated against, for editors and other tools.
+pub const SCHEMA: &str = include_str!("../schema.cedarschema");

@@ -1,0 +1,122 @@
+//! Policy files as texts with positions.
+//! Not here: what the texts mean.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::{PolicyErrors, Position, Problem};
+
+/// The largest policy file.
+const MAX_FILE_BYTES: usize = 1 << 20;
+/// The most policy files in one folder.
+const MAX_FILES: usize = 1000;
+
+/// One policy file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Its name, as errors and explanations show it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl PolicyFile {
+    /// A file from its name and text.
+    #[must_use]
+    pub fn new(name: &str, text: &str) -> Self {
+        Self { name: name.to_owned(), text: text.to_owned() }
+    }
+
+    /// The position of a byte offset; offsets beyond the end are the end.
+    pub(crate) fn position(&self, offset: usize) -> Position {
+        let before = self.text.get(..offset).unwrap_or(&self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = before.get(line_start..).map_or(0, |text| text.chars().count()) + 1;
+        Position { line, column }
+    }
+}
+
+/// Reads the `*.cedar` files of a folder in the order of their names; other files and sub-folders are not looked at.
+///
+/// Symbolic links are followed, because a Kubernetes `ConfigMap` volume is made of them.
+pub(crate) fn read_folder(folder: &Path) -> Result<Vec<PolicyFile>, PolicyErrors> {
+    let shown = folder.display().to_string();
+    let unreadable = |error: &std::io::Error| Problem::Unreadable(error.kind()).at(&shown, None);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(&error))? {
+        let path = entry.map_err(|error| unreadable(&error))?.path();
+        if path.extension().is_some_and(|extension| extension == "cedar") {
+            paths.push(path);
+        }
+        if paths.len() > MAX_FILES {
+            return Err(Problem::TooMany { what: "policy files", limit: MAX_FILES }.at(&shown, None).into());
+        }
+    }
+    paths.sort();
+    let (mut files, mut errors) = (Vec::new(), Vec::new());
+    for path in paths {
+        match read_file(&path) {
+            Ok(text) => files.push(PolicyFile { name: path.display().to_string(), text }),
+            Err(problem) => errors.push(problem.at(&path.display().to_string(), None)),
+        }
+    }
+    if errors.is_empty() { Ok(files) } else { Err(PolicyErrors(errors)) }
+}
+
+fn read_file(path: &PathBuf) -> Result<String, Problem> {
+    let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX);
+    let unreadable = |error: std::io::Error| Problem::Unreadable(error.kind());
+    // A pipe or a device would block the reload or never end.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(Problem::Unreadable(std::io::ErrorKind::InvalidInput));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path).map_err(unreadable)?.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > MAX_FILE_BYTES {
+        return Err(Problem::TooLarge { limit: MAX_FILE_BYTES });
+    }
+    String::from_utf8(bytes).map_err(|_| Problem::NotText)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_lines_and_characters_from_one() {
+        let file = PolicyFile::new("a.cedar", "äb\nc\n");
+        let at = |offset| (file.position(offset).line, file.position(offset).column);
+        assert_eq!([at(0), at(2), at(4), at(5), at(99)], [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)]);
+    }
+
+    #[test]
+    fn only_cedar_files_are_read_and_in_the_order_of_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.cedar", "a.cedar", "tests.json", ".hidden"] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        let texts: Vec<_> = read_folder(folder.path()).unwrap().into_iter().map(|file| file.text).collect();
+        assert_eq!(texts, ["a.cedar", "b.cedar"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error_and_not_an_empty_set() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read_folder(&folder.path().join("nowhere")).is_err());
+    }
+
+    #[test]
+    fn files_that_are_no_text_or_too_large_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("binary.cedar"), [0xFF, 0xFE]).unwrap();
+        fs::write(folder.path().join("large.cedar"), vec![b' '; MAX_FILE_BYTES + 1]).unwrap();
+        fs::create_dir(folder.path().join("folder.cedar")).unwrap();
+        let errors = read_folder(folder.path()).unwrap_err();
+        let problems: Vec<_> = errors.iter().map(|error| error.problem.clone()).collect();
+        assert!(problems.contains(&Problem::NotText), "{problems:?}");
+        assert!(problems.contains(&Problem::TooLarge { limit: MAX_FILE_BYTES }), "{problems:?}");
+        assert_eq!(problems.len(), 3);
+    }
+}
