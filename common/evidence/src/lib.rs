@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+pub mod oidc;
+pub mod protected_file;
+pub mod unix;
+
+mod evidence;
+mod source;
+
+pub use evidence::{Assertion, AssertionType, Evidence};
+pub use oidc::TokenFileConfig;
+pub use source::{EvidenceError, Source, SourceConfig};
+pub use unix::UnixConfig;

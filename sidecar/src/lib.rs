@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod armed;
+mod broker;
+pub mod cli;
+mod config;
+mod credentials;
+mod dice;
+mod key;
+mod listeners;
+mod metrics;
+mod settings;
+mod sidecar;
+mod startup;
+mod time;
+mod turned_away;
+
+pub use broker::BrokerSetupError;
+pub use config::{
+    AppAuthorization, BrokerConfig, Config, HealthConfig, KeyAlgorithm, KeyConfig, ListenConfig, LocalListen,
+    UpstreamConfig,
+};
+pub use key::KeyError;
+pub use settings::Settings;
+pub use sidecar::{Addresses, Sidecar, StartError};
