@@ -1,0 +1,95 @@
+//! From evidence to an attested workload: who vouches for this caller, and what for.
+//! Not here: what the workload may do. An [`Attested`] is made in this module tree and nowhere else.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+mod attested;
+mod blueprint;
+mod clients;
+mod mapping;
+mod oidc;
+mod unix;
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+
+use symbolon_http::server::ConnectionInfo;
+use symbolon_identity::{ProviderName, Timestamp};
+
+use crate::grants::{Credential, PresentedClient};
+use crate::proofs::ProvedKey;
+use crate::refusal::Refusal;
+
+pub(crate) use attested::{Attested, Method, attested_shape};
+pub(crate) use blueprint::{Blueprint, BlueprintError, Surroundings};
+pub(crate) use mapping::MappingError;
+pub(crate) use unix::ProcessError;
+
+/// The answer of an attestor, boxed so that attestors of all kinds stand in one list.
+pub(crate) type AttestFuture<'a> = Pin<Box<dyn Future<Output = Result<Attested, Refusal>> + Send + 'a>>;
+
+/// Somebody who can vouch for workloads.
+pub(crate) trait Attestor: Debug + Send + Sync {
+    /// The name under which policies know it.
+    fn provider(&self) -> &ProviderName;
+
+    /// Whether evidence like this is for it to check. It decides by kind and exact issuer only; nothing is proven yet.
+    fn is_for(&self, evidence: &Evidence<'_>) -> bool;
+
+    /// Checks the evidence.
+    fn attest<'a>(&'a self, evidence: Evidence<'a>, now: Timestamp) -> AttestFuture<'a>;
+}
+
+/// What a caller brings to be attested.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evidence<'a> {
+    /// What it authenticates with.
+    pub(crate) credential: &'a Credential,
+    /// The facts about the connection.
+    pub(crate) connection: &'a ConnectionInfo,
+    /// The key that it holds now, if it proved one.
+    pub(crate) key: Option<&'a ProvedKey>,
+}
+
+/// All attestors of this broker.
+#[derive(Debug)]
+pub(crate) struct Attestors {
+    all: Vec<Box<dyn Attestor>>,
+}
+
+impl Attestors {
+    /// Attests a caller by the one attestor that its evidence is for.
+    ///
+    /// # Errors
+    /// [`Refusal`] if no attestor or more than one would take the evidence, or if it does not pass.
+    pub(crate) async fn attest(
+        &self,
+        client: &PresentedClient,
+        connection: &ConnectionInfo,
+        key: Option<&ProvedKey>,
+        now: Timestamp,
+    ) -> Result<Attested, Refusal> {
+        let evidence = Evidence { credential: &client.credential, connection, key };
+        let attestor = self.choose(&evidence, client.provider.as_deref())?;
+        let attested = attestor.attest(evidence, now).await?;
+        match &client.unverified_id {
+            Some(claimed) if !attested.is_called(claimed) => Err(Refusal::ClientMismatch),
+            _ => Ok(attested),
+        }
+    }
+
+    /// The caller's choice of a provider narrows down; it never brings in one that the evidence is not for.
+    fn choose(&self, evidence: &Evidence<'_>, named: Option<&str>) -> Result<&dyn Attestor, Refusal> {
+        let mut fitting = self.all.iter().filter(|attestor| {
+            attestor.is_for(evidence) && named.is_none_or(|name| attestor.provider().as_str() == name)
+        });
+        match (fitting.next(), fitting.next()) {
+            (Some(attestor), None) => Ok(&**attestor),
+            (Some(_), Some(_)) => Err(Refusal::ProviderAmbiguous),
+            (None, _) => Err(Refusal::UnknownClient),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! From configuration to attestors: what can be checked before anything listens, and the rest.
+//! Not here: checking evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use symbolon_cel::Shape;
+use symbolon_identity::{Audience, ClientId, IssuerName, IssuerUrl, ProviderName, TrustDomain, WorkloadId};
+use symbolon_issuers::{IssuerSettings, Issuers, KeySource};
+use symbolon_jws::JwkSet;
+use symbolon_token::TokenType;
+
+use super::clients::{ClientAttestor, Registered};
+use super::mapping::{Mapping, Namespace};
+use super::oidc::OidcAttestor;
+use super::unix::{PeerReader, UnixAttestor};
+use super::{Attestor, Attestors};
+use crate::config::{ClientConfig, Config, OidcConfig, OidcKeys, ProviderConfig};
+use crate::findings::Findings;
+
+/// The provider name of registered clients, and the first segment of their workloads.
+const CLIENTS: &str = "clients";
+const CLIENT_NAMESPACE: &str = "client/";
+
+/// Checked configuration of all attestors; becomes [`Attestors`] once our own issuer URL is settled.
+#[derive(Debug)]
+pub(crate) struct Blueprint {
+    domain: TrustDomain,
+    unix: Vec<(ProviderName, Mapping)>,
+    oidc: Vec<(ProviderName, OidcConfig, Mapping)>,
+    clients: BTreeMap<ClientId, Registered>,
+}
+
+/// What attestors need to know about ourselves.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    /// Our issuer URL: the audience of evidence.
+    pub(crate) issuer: IssuerUrl,
+    /// The URL of our token endpoint.
+    pub(crate) token_endpoint: String,
+}
+
+/// Why attestors cannot be made of checked configuration: a mistake of ours, or a URL beyond all limits.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BlueprintError {
+    /// Our own URL is no audience.
+    #[error("our own URL cannot be an audience")]
+    Url(#[from] symbolon_identity::IdentityError),
+    /// An issuer was not set up.
+    #[error("the issuer of provider `{0}` was not set up")]
+    Issuer(ProviderName),
+}
+
+impl Blueprint {
+    /// Checks the sections `trust_providers` and `clients`.
+    pub(crate) fn draw(config: &Config, findings: &mut Findings) -> Self {
+        let mut blueprint = Self {
+            domain: config.trust_domain.clone(),
+            unix: Vec::new(),
+            oidc: Vec::new(),
+            clients: BTreeMap::new(),
+        };
+        let mut names = BTreeSet::from([CLIENTS]);
+        for (index, provider) in config.trust_providers.iter().enumerate() {
+            let path = format!("trust_providers[{index}]");
+            if !names.insert(provider.name.as_str()) {
+                findings.add(format!("{path}.name"), format!("the name `{}` is taken", provider.name));
+            }
+            blueprint.add_provider(config, provider, &path, findings);
+        }
+        for (index, client) in config.clients.iter().enumerate() {
+            blueprint.add_client(client, &format!("clients[{index}]"), findings);
+        }
+        blueprint.check_namespaces(config, findings);
+        blueprint
+    }
+
+    fn add_provider(
+        &mut self,
+        config: &Config,
+        provider: &ProviderConfig,
+        path: &str,
+        findings: &mut Findings,
+    ) {
+        let mut compile = |shape: Shape| {
+            let compiled = Mapping::compile(&provider.workload, shape);
+            compiled.map_err(|error| findings.add(format!("{path}.workload"), error)).ok()
+        };
+        let name = provider.name.clone();
+        match (&provider.unix, &provider.oidc) {
+            (Some(_), None) => {
+                self.unix.extend(compile(super::unix::shape()).map(|mapping| (name, mapping)));
+                if config.listen.socket.is_none() {
+                    findings.add("listen", "a `unix` provider needs `listen.socket`");
+                }
+            }
+            (None, Some(oidc)) => {
+                let mapping = compile(super::oidc::shape());
+                self.check_oidc(config, oidc, path, findings);
+                self.oidc.extend(mapping.map(|mapping| (name, oidc.clone(), mapping)));
+            }
+            _ => findings.add(path, "a trust provider has exactly one of `unix` and `oidc`"),
+        }
+    }
+
+    fn check_oidc(&self, config: &Config, oidc: &OidcConfig, path: &str, findings: &mut Findings) {
+        if oidc.issuer == config.issuer {
+            findings.add(format!("{path}.oidc.issuer"), "our own tokens are no evidence");
+        }
+        if self.oidc.iter().any(|(_, other, _)| other.issuer == oidc.issuer) {
+            findings.add(format!("{path}.oidc.issuer"), "another provider has this issuer");
+        }
+        if oidc.issuer.is_plaintext() && !oidc.dev {
+            findings.add(format!("{path}.oidc.issuer"), "plain http needs `dev: true`");
+        }
+        if oidc.algorithms.as_ref().is_some_and(Vec::is_empty) {
+            findings.add(format!("{path}.oidc.algorithms"), "an empty list admits nothing; leave it out");
+        }
+    }
+
+    fn add_client(&mut self, client: &ClientConfig, path: &str, findings: &mut Findings) {
+        let keys = match (&client.jwks_file, &client.jwks) {
+            (Some(file), None) => read(file).and_then(|text| parse_keys(&text)),
+            (None, Some(keys)) => parse_keys(keys.to_string().as_bytes()),
+            _ => Err("a client has exactly one of `jwks_file` and `jwks`".to_owned()),
+        };
+        let workload = WorkloadId::new(&self.domain, &format!("{CLIENT_NAMESPACE}{}", client.client_id));
+        match (keys, workload) {
+            (Ok(keys), Ok(workload)) => {
+                let registered = Registered { workload, keys, legacy_audience: client.legacy_audience };
+                if self.clients.insert(client.client_id.clone(), registered).is_some() {
+                    findings.add(format!("{path}.client_id"), "another client has this id");
+                }
+            }
+            (Err(problem), _) => findings.add(path, problem),
+            (_, Err(error)) => findings.add(format!("{path}.client_id"), error),
+        }
+    }
+
+    /// Two providers must not be able to name one workload.
+    fn check_namespaces(&self, config: &Config, findings: &mut Findings) {
+        let mut taken: Vec<(ProviderName, Namespace)> = Vec::new();
+        let mappings = self.unix.iter().map(|(name, mapping)| (name, mapping));
+        let mappings = mappings.chain(self.oidc.iter().map(|(name, _, mapping)| (name, mapping)));
+        let clients = Namespace::literal(CLIENT_NAMESPACE);
+        for (name, mapping) in mappings {
+            let namespace = mapping.namespace().clone();
+            let index = config.trust_providers.iter().position(|provider| provider.name == *name);
+            let path = format!("trust_providers[{}].workload", index.unwrap_or_default());
+            let begin = "let the expression begin with a text of its own, such as `\"ci/\" + …`";
+            if !self.clients.is_empty() && clients.overlaps(&namespace) {
+                findings.add(&path, format!("its paths could be those of registered clients; {begin}"));
+            }
+            if let Some((other, _)) = taken.iter().find(|(_, other)| other.overlaps(&namespace)) {
+                findings.add(&path, format!("its paths could be those of provider `{other}`; {begin}"));
+            }
+            taken.push((name.clone(), namespace));
+        }
+    }
+
+    /// The issuers whose tokens are evidence here.
+    pub(crate) fn issuer_settings(&self, ours: &Surroundings) -> Result<Vec<IssuerSettings>, BlueprintError> {
+        self.oidc
+            .iter()
+            .map(|(name, oidc, _)| {
+                Ok(IssuerSettings {
+                    name: IssuerName::parse(name.as_str())?,
+                    issuer: oidc.issuer.clone(),
+                    audiences: BTreeSet::from([audience(oidc, ours)?]),
+                    algorithms: oidc.algorithms.clone(),
+                    token_types: vec![TokenType::Jwt, TokenType::Absent],
+                    max_lifetime: oidc.max_lifetime.as_duration(),
+                    keys: key_source(&oidc.keys),
+                    dev: oidc.dev,
+                })
+            })
+            .collect()
+    }
+
+    /// The attestors, over issuers that were made of [`Blueprint::issuer_settings`].
+    pub(crate) fn build(self, issuers: &Issuers, ours: &Surroundings) -> Result<Attestors, BlueprintError> {
+        let Self { domain, unix, oidc, clients } = self;
+        let reader = PeerReader::new();
+        let mut all: Vec<Box<dyn Attestor>> = Vec::new();
+        for (provider, mapping) in unix {
+            let (domain, reader) = (domain.clone(), reader.clone());
+            all.push(Box::new(UnixAttestor { provider, domain, mapping, reader }));
+        }
+        for (provider, oidc, mapping) in oidc {
+            let issuer = issuers.get(&IssuerName::parse(provider.as_str())?).cloned();
+            all.push(Box::new(OidcAttestor {
+                issuer: issuer.ok_or_else(|| BlueprintError::Issuer(provider.clone()))?,
+                audience: audience(&oidc, ours)?,
+                replay: oidc.replay,
+                allow_bearer: oidc.allow_bearer_evidence,
+                domain: domain.clone(),
+                provider,
+                mapping,
+            }));
+        }
+        let audiences = [Audience::parse(ours.issuer.as_str())?, Audience::parse(&ours.token_endpoint)?];
+        all.push(Box::new(ClientAttestor { provider: ProviderName::parse(CLIENTS)?, clients, audiences }));
+        Ok(Attestors { all })
+    }
+}
+
+fn audience(oidc: &OidcConfig, ours: &Surroundings) -> Result<Audience, BlueprintError> {
+    Ok(oidc.audience.clone().map_or_else(|| Audience::parse(ours.issuer.as_str()), Ok)?)
+}
+
+fn key_source(keys: &OidcKeys) -> KeySource {
+    match keys {
+        OidcKeys::Discovery => KeySource::Discovery,
+        OidcKeys::JwksUri(url) => KeySource::JwksUri(url.clone()),
+        OidcKeys::JwksFile(path) => KeySource::JwksFile(path.clone()),
+        OidcKeys::Jwks(keys) => KeySource::Inline(keys.to_string()),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let limit = u64::try_from(JwkSet::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut text));
+    read.map(|_| text).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
+}
+
+fn parse_keys(text: &[u8]) -> Result<JwkSet, String> {
+    let keys = JwkSet::parse(text).map_err(|error| error.to_string())?;
+    match keys.skipped().first() {
+        Some(skipped) => Err(format!("a key of the set is not usable: {}", skipped.reason)),
+        None if keys.keys().is_empty() => Err("the key set is empty".to_owned()),
+        None => Ok(keys),
+    }
+}

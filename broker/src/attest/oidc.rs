@@ -1,0 +1,160 @@
+//! Evidence that is a JWT of an issuer: CI systems, clouds, any OpenID Connect provider.
+//! Not here: the issuer's keys (`symbolon-issuers`), or live look-ups at the platform.
+
+use std::sync::Arc;
+
+use symbolon_cel::{Shape, Value, ValueError};
+use symbolon_identity::{Audience, ProviderName, Timestamp, TrustDomain};
+use symbolon_issuers::Issuer;
+use symbolon_jws::sha256;
+use symbolon_token::{AudienceRule, Claims, UnverifiedToken, VerifiedToken};
+
+use super::attested::{Facts, Freshness, Identity};
+use super::mapping::{Mapping, MappingError};
+use super::{AttestFuture, Attested, Attestor, Evidence, Method};
+use crate::config::Replay;
+use crate::grants::{Assertion, Credential};
+use crate::proofs::ProvedKey;
+use crate::refusal::Refusal;
+use crate::store::Use;
+
+/// Checks tokens of one issuer.
+#[derive(Debug)]
+pub(super) struct OidcAttestor {
+    pub(super) provider: ProviderName,
+    pub(super) domain: TrustDomain,
+    pub(super) issuer: Arc<Issuer>,
+    pub(super) audience: Audience,
+    pub(super) mapping: Mapping,
+    pub(super) replay: Replay,
+    pub(super) allow_bearer: bool,
+}
+
+/// What the expressions of an `oidc` provider may name.
+pub(super) fn shape() -> Shape {
+    Shape::record([
+        ("issuer", Shape::String),
+        ("subject", Shape::String),
+        ("claims", Shape::map(Shape::Dynamic)),
+    ])
+}
+
+impl Attestor for OidcAttestor {
+    fn provider(&self) -> &ProviderName {
+        &self.provider
+    }
+
+    fn is_for(&self, evidence: &Evidence<'_>) -> bool {
+        match evidence.credential {
+            Credential::Connection => false,
+            Credential::Assertion(assertion) => {
+                assertion.token.issuer_hint() == Some(self.issuer.url().as_str())
+            }
+        }
+    }
+
+    fn attest<'a>(&'a self, evidence: Evidence<'a>, now: Timestamp) -> AttestFuture<'a> {
+        Box::pin(async move {
+            let Credential::Assertion(assertion) = evidence.credential else {
+                return Err(Refusal::EvidenceMissing);
+            };
+            let token = self.verify(&assertion.token, now).await?;
+            self.attested(assertion, &token, evidence.key, now)
+        })
+    }
+}
+
+impl OidcAttestor {
+    async fn verify(&self, token: &UnverifiedToken, now: Timestamp) -> Result<VerifiedToken, Refusal> {
+        let rule = AudienceRule::Sole(&self.audience);
+        self.issuer.verify(token, rule, now).await.map_err(Refusal::Evidence)
+    }
+
+    fn attested(
+        &self,
+        assertion: &Assertion,
+        token: &VerifiedToken,
+        key: Option<&ProvedKey>,
+        now: Timestamp,
+    ) -> Result<Attested, Refusal> {
+        let claims = token.claims();
+        check_binding(claims, key)?;
+        let refused = |source: MappingError| Refusal::Mapping { provider: self.provider.clone(), source };
+        let fields = fields(claims).map_err(|error| refused(error.into()))?;
+        let workload = self.mapping.workload(&fields, &self.domain).map_err(refused)?;
+        let identity = Identity::new(workload, &self.provider, Method::Oidc);
+        let identity = identity.map_err(|error| refused(error.into()))?;
+        let facts = Facts::Oidc {
+            issuer: claims.issuer.as_str().to_owned(),
+            subject: claims.subject.as_str().to_owned(),
+        };
+        let freshness = Freshness {
+            age: claims.issued_at.map(|issued_at| now.saturating_since(issued_at)),
+            not_after: match self.replay {
+                Replay::OneShot => None,
+                Replay::KeyBound => Some(claims.expires_at),
+            },
+        };
+        let used = self.used(assertion, claims, key)?;
+        Ok(Attested::new(identity, facts, fields, freshness).using(used))
+    }
+
+    /// What this presentation uses up, by the provider's replay class.
+    fn used(&self, assertion: &Assertion, claims: &Claims, key: Option<&ProvedKey>) -> Result<Use, Refusal> {
+        let expires_at = claims.expires_at;
+        match self.replay {
+            Replay::OneShot => {
+                Ok(Use::Evidence { digest: one_shot_digest(&self.provider, claims, assertion), expires_at })
+            }
+            Replay::KeyBound if key.is_none() && !self.allow_bearer => {
+                Err(Refusal::EvidenceUnproved { provider: self.provider.clone() })
+            }
+            Replay::KeyBound => Ok(Use::Binding {
+                digest: digest("key_bound", &self.provider, &assertion.digest),
+                key: key.map(ProvedKey::thumbprint),
+                expires_at,
+            }),
+        }
+    }
+}
+
+/// Names one-shot evidence: by its `jti`, else by what its signature covers.
+pub(super) fn one_shot_digest(provider: &ProviderName, claims: &Claims, assertion: &Assertion) -> [u8; 32] {
+    match &claims.token_id {
+        Some(id) => {
+            let named = format!("{}\0{id}", claims.issuer);
+            digest("one_shot_id", provider, named.as_bytes())
+        }
+        None => digest("one_shot", provider, &assertion.digest),
+    }
+}
+
+fn digest(class: &str, provider: &ProviderName, what: &[u8]) -> [u8; 32] {
+    sha256(&[class.as_bytes(), b"\0", provider.as_str().as_bytes(), b"\0", what].concat())
+}
+
+/// Evidence that its issuer bound to a key counts only together with that key (RFC 7800 §3).
+fn check_binding(claims: &Claims, key: Option<&ProvedKey>) -> Result<(), Refusal> {
+    let Some(confirmation) = &claims.confirmation else { return Ok(()) };
+    let held = key.map(ProvedKey::thumbprint);
+    if confirmation.x5t_s256.is_none() && confirmation.jkt.is_some() && confirmation.jkt == held {
+        Ok(())
+    } else {
+        Err(Refusal::EvidenceBound)
+    }
+}
+
+fn fields(claims: &Claims) -> Result<Value, ValueError> {
+    let own = Value::map(
+        claims
+            .extra
+            .iter()
+            .map(|(name, value)| Ok((name.as_str(), Value::from_json(value)?)))
+            .collect::<Result<Vec<_>, ValueError>>()?,
+    )?;
+    Value::map([
+        ("issuer", claims.issuer.as_str().into()),
+        ("subject", claims.subject.as_str().into()),
+        ("claims", own),
+    ])
+}

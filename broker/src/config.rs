@@ -1,0 +1,64 @@
+//! The broker's configuration file, one module a section.
+//! Not here: what the sections become (`plan`).
+
+mod clients;
+mod limits;
+mod listen;
+mod outbound;
+mod providers;
+mod resources;
+mod store;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use symbolon_daemon::telemetry::TelemetryConfig;
+use symbolon_identity::{GroupName, IssuerUrl, TrustDomain};
+
+pub use clients::ClientConfig;
+pub use limits::LimitsConfig;
+pub use listen::ListenConfig;
+pub use outbound::OutboundConfig;
+pub use providers::{OidcConfig, OidcKeys, ProviderConfig, Replay, UnixConfig};
+pub use resources::{Binding, ResourceConfig};
+pub use store::StoreConfig;
+
+/// `broker.yaml`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Our issuer URL: the `iss` of every token and the only audience of evidence. On a loopback address its port
+    /// may be 0, which stands for the port that the public listener got.
+    pub issuer: IssuerUrl,
+    /// The trust domain of every workload: `spiffe://<trust domain>/…`.
+    pub trust_domain: TrustDomain,
+    /// Where to listen.
+    pub listen: ListenConfig,
+    /// Where to remember.
+    pub store: StoreConfig,
+    /// Who vouches for workloads.
+    #[serde(default)]
+    pub trust_providers: Vec<ProviderConfig>,
+    /// Clients that authenticate with a key of their own.
+    #[serde(default)]
+    pub clients: Vec<ClientConfig>,
+    /// Groups of workloads: each a CEL condition over `workload` and `attested`.
+    #[serde(default)]
+    pub groups: BTreeMap<GroupName, String>,
+    /// What tokens are issued for.
+    #[serde(default)]
+    pub resources: Vec<ResourceConfig>,
+    /// The folder with the `*.cedar` files.
+    pub policies: PathBuf,
+    /// What one caller, and all of them, may ask of us.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// Where we may go to fetch issuers' keys.
+    #[serde(default)]
+    pub outbound: OutboundConfig,
+    /// How to log.
+    #[serde(default)]
+    pub log: TelemetryConfig,
+}

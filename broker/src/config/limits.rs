@@ -1,0 +1,25 @@
+//! The section `limits`.
+//! Not here: enforcing them.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What one caller, and all of them together, may ask of the token endpoint.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Requests a second from one source (IPv4 address, IPv6 /64, or uid on the Unix socket).
+    pub requests_per_second: u32,
+    /// Requests that one source may send at once before that rate counts.
+    pub burst: u32,
+    /// Token requests under way at the same time; one source may have an eighth of them.
+    pub concurrent_requests: u32,
+    /// Connections open at the same time.
+    pub connections: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { requests_per_second: 200, burst: 400, concurrent_requests: 512, connections: 4096 }
+    }
+}

@@ -1,0 +1,49 @@
+//! The section `resources`.
+//! Not here: who may have a token for them; policies say that.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use symbolon_config::HumanDuration;
+use symbolon_identity::{Audience, GroupName, ResourceName, Scope};
+
+/// Something that tokens are issued for.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceConfig {
+    /// Its name, as policies see it.
+    pub name: ResourceName,
+    /// The `aud` of its tokens, and how callers ask for it.
+    pub audience: Audience,
+    /// The scopes that it offers.
+    #[serde(default)]
+    pub scopes: BTreeSet<Scope>,
+    /// The scopes of a request that names none.
+    #[serde(default)]
+    pub default_scopes: BTreeSet<Scope>,
+    /// The groups of resources it belongs to, for policies.
+    #[serde(default)]
+    pub groups: BTreeSet<GroupName>,
+    /// Whether its tokens are bound to the caller's key.
+    #[serde(default)]
+    pub binding: Binding,
+    /// The longest life of its tokens.
+    #[serde(default = "five_minutes")]
+    pub token_ttl: HumanDuration,
+}
+
+fn five_minutes() -> HumanDuration {
+    HumanDuration::from_secs(300)
+}
+
+/// How the tokens of a resource are bound; the caller cannot choose less.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Binding {
+    /// To the key of a DPoP proof (RFC 9449), always.
+    #[default]
+    Dpop,
+    /// To the key of a DPoP proof if there is one; otherwise to nothing.
+    BearerAllowed,
+}

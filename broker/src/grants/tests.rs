@@ -1,0 +1,110 @@
+use symbolon_http::server::ConnectionInfo;
+use symbolon_identity::{DecisionId, Origin, Timestamp};
+use symbolon_jws::{Algorithm, SigningKey};
+use symbolon_token::{Claims, Issuer, Subject, TokenType, sign};
+
+use super::*;
+
+fn parse(body: &str) -> Result<TokenRequest, Refusal> {
+    let connection = ConnectionInfo::new(Peer::Tcp("192.0.2.1:1".parse().unwrap()), false);
+    let id = DecisionId::new(Origin::Broker, Timestamp::default(), [0; 10]);
+    TokenRequest::parse(&Presented {
+        id,
+        form: TokenForm::parse(body.as_bytes()).unwrap(),
+        connection,
+        proof: None,
+    })
+}
+
+fn jwt() -> String {
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let audience = "https://broker.example.com".parse().unwrap();
+    let expires_at = Timestamp::from_secs(2_000_000_000).unwrap();
+    let claims = Claims::new(Issuer::parse("a").unwrap(), Subject::parse("a").unwrap(), audience, expires_at);
+    sign(&claims, TokenType::Jwt, &key).unwrap().expose().to_owned()
+}
+
+fn asserted(rest: &str) -> String {
+    format!(
+        "grant_type=client_credentials&client_assertion_type={}&client_assertion={}&{rest}",
+        client_assertion_type::JWT_BEARER,
+        jwt()
+    )
+}
+
+#[test]
+fn a_whole_request_is_parsed() {
+    let request = parse(&asserted("resource=https://a.example&scope=x+y&client_id=c")).unwrap();
+    assert_eq!(request.target, Target::Resource("https://a.example".to_owned()));
+    assert_eq!(request.scopes.unwrap().as_str(), "x y");
+    assert_eq!(request.client.unverified_id.as_deref(), Some("c"));
+    assert!(matches!(request.client.credential, Credential::Assertion(_)));
+}
+
+#[test]
+fn other_grants_and_none_are_refused() {
+    assert!(matches!(parse("resource=https://a.example"), Err(Refusal::Malformed(_))));
+    for grant in ["password", "authorization_code", "refresh_token", "Client_Credentials"] {
+        let body = format!("grant_type={grant}&resource=https://a.example");
+        assert!(matches!(parse(&body), Err(Refusal::UnsupportedGrantType)), "{grant}");
+    }
+}
+
+#[test]
+fn evidence_is_needed_and_comes_whole() {
+    let grant = "grant_type=client_credentials&resource=https://a.example";
+    assert!(matches!(parse(grant), Err(Refusal::EvidenceMissing)));
+    assert!(matches!(parse(&format!("{grant}&client_assertion=a.b.c")), Err(Refusal::Malformed(_))));
+    let typed =
+        |kind: &str, text: &str| format!("{grant}&client_assertion_type={kind}&client_assertion={text}");
+    let saml = "urn:ietf:params:oauth:client-assertion-type:saml2-bearer";
+    assert!(matches!(parse(&typed(saml, "a")), Err(Refusal::UnsupportedAssertionType)));
+    let jwt_bearer = client_assertion_type::JWT_BEARER;
+    for bad in ["a", "a.b.c", "..", "eyJhbGciOiJub25lIn0.e30."] {
+        assert!(matches!(parse(&typed(jwt_bearer, bad)), Err(Refusal::AssertionMalformed(_))), "{bad}");
+    }
+}
+
+#[test]
+fn x5_there_is_exactly_one_well_formed_target() {
+    for bad in [
+        "",
+        "resource=a",
+        "resource=/orders",
+        "resource=https://a.example%23f",
+        "resource=https://a.example&resource=https://b.example",
+        "resource=https://a.example&audience=orders",
+        "audience=a%20b",
+        "audience=%C3%A4",
+    ] {
+        assert!(matches!(parse(&asserted(bad)), Err(Refusal::InvalidTarget(_))), "{bad}");
+    }
+    let both = parse(&asserted("resource=https://a.example&audience=https://a.example")).unwrap();
+    assert_eq!(both.target, Target::Resource("https://a.example".to_owned()));
+    assert!(parse(&asserted("audience=orders")).is_ok());
+}
+
+#[test]
+fn a_malformed_scope_is_refused() {
+    for bad in ["scope=+", "scope=a++b", "scope=%22"] {
+        let body = asserted(&format!("audience=orders&{bad}"));
+        assert!(matches!(parse(&body), Err(Refusal::InvalidScope(_))), "{bad}");
+    }
+}
+
+#[test]
+fn one_assertion_has_one_digest_whatever_its_signature() {
+    let text = jwt();
+    let (covered, _) = text.rsplit_once('.').unwrap();
+    let digest = |signature: &str| {
+        let body = format!(
+            "grant_type=client_credentials&audience=a&client_assertion_type={}&client_assertion={covered}.{signature}",
+            client_assertion_type::JWT_BEARER
+        );
+        match parse(&body).unwrap().client.credential {
+            Credential::Assertion(assertion) => assertion.digest,
+            Credential::Connection => [0; 32],
+        }
+    };
+    assert_eq!(digest(&"A".repeat(86)), digest(&format!("{}A", "B".repeat(85))));
+}

@@ -1,0 +1,102 @@
+//! What the token endpoint and the reload of policies count.
+//! Not here: metrics of connections, tasks and the store, which their owners register.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use std::time::Duration;
+use symbolon_daemon::Registry;
+use symbolon_daemon::metrics::duration_histogram;
+use symbolon_identity::ReasonCode;
+
+/// Answers of the token endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct TokenMetrics {
+    answers: Family<AnswerLabels, Counter>,
+    seconds: Histogram,
+    unrecorded: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    outcome: &'static str,
+    reason: &'static str,
+}
+
+impl TokenMetrics {
+    /// Adds the families to `registry`.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            answers: Family::default(),
+            seconds: duration_histogram(),
+            unrecorded: Counter::default(),
+        };
+        let help = "Answers of the token endpoint, by outcome and reason code";
+        registry.register("broker_token_answers", help, metrics.answers.clone());
+        let help = "Time from the whole request to the answer of the token endpoint";
+        registry.register("broker_token_seconds", help, metrics.seconds.clone());
+        let help = "Answers that were not given because they could not be put on record";
+        registry.register("broker_token_unrecorded", help, metrics.unrecorded.clone());
+        metrics
+    }
+
+    /// Counts an answer; no reason means that a token was issued.
+    pub(crate) fn count(&self, reason: Option<ReasonCode>) {
+        let labels = match reason {
+            None => AnswerLabels { outcome: "issued", reason: "" },
+            Some(reason) => AnswerLabels { outcome: "refused", reason: reason.as_str() },
+        };
+        self.answers.get_or_create(&labels).inc();
+    }
+
+    /// Counts an answer that was not given.
+    pub(crate) fn count_unrecorded(&self) {
+        self.unrecorded.inc();
+    }
+
+    /// Notes how long an answer took.
+    pub(crate) fn observe(&self, took: Duration) {
+        self.seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// The policies in force.
+#[derive(Debug, Clone)]
+pub(crate) struct PolicyMetrics {
+    reloads: Family<ReloadLabels, Counter>,
+    policies: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    outcome: &'static str,
+}
+
+impl PolicyMetrics {
+    /// Adds the families to `registry`.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self { reloads: Family::default(), policies: Gauge::default() };
+        let help = "Attempts to reload the policies, by outcome";
+        registry.register("broker_policy_reloads", help, metrics.reloads.clone());
+        registry.register("broker_policies", "Policies in force", metrics.policies.clone());
+        metrics
+    }
+
+    /// Counts a reload that took effect, with the number of policies now in force.
+    pub(crate) fn loaded(&self, policies: usize) {
+        self.reloads.get_or_create(&ReloadLabels { outcome: "loaded" }).inc();
+        self.set(policies);
+    }
+
+    /// Counts a reload that was refused.
+    pub(crate) fn refused(&self) {
+        self.reloads.get_or_create(&ReloadLabels { outcome: "refused" }).inc();
+    }
+
+    /// Notes the number of policies in force.
+    pub(crate) fn set(&self, policies: usize) {
+        self.policies.set(i64::try_from(policies).unwrap_or(i64::MAX));
+    }
+}

@@ -1,0 +1,170 @@
+//! Configuration, read and checked: all that start-up does before anything listens.
+//! Not here: sockets, the store, tasks (`app`).
+
+use std::path::Path;
+
+use symbolon_config::{ConfigErrors, Environment};
+use symbolon_daemon::{Clock, SystemClock};
+use symbolon_http::client::{AddressPolicy, GuardedClient};
+use symbolon_identity::{IssuerUrl, Timestamp};
+use symbolon_issuers::{Issuers, KeyPolicy};
+
+use crate::attest::{Blueprint, Surroundings};
+use crate::config::{Config, StoreConfig};
+use crate::findings::Findings;
+use crate::groups::Groups;
+use crate::keys::Seal;
+use crate::policies::CurrentSet;
+use crate::resources::Resources;
+use crate::routes::token_endpoint;
+
+/// A checked configuration with everything compiled that can be.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) config: Config,
+    pub(crate) seal: Seal,
+    pub(crate) blueprint: Blueprint,
+    pub(crate) groups: Groups,
+    pub(crate) resources: Resources,
+    pub(crate) policies: CurrentSet,
+    pub(crate) client: GuardedClient,
+}
+
+impl Plan {
+    /// Reads and checks a configuration file, with its overrides and policies.
+    ///
+    /// # Errors
+    /// All that is wrong with it, with places.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let loaded = symbolon_config::load::<Config>(path, environment)?;
+        let mut findings = Findings::default();
+        let plan = Self::draw(&loaded.value, &mut findings);
+        match plan {
+            Some(plan) if findings.is_empty() => Ok(plan),
+            _ => {
+                findings.check(&loaded)?;
+                Err(loaded.contradiction("", "the configuration cannot be used").into())
+            }
+        }
+    }
+
+    /// How the configuration says to log.
+    #[must_use]
+    pub fn telemetry(&self) -> symbolon_daemon::telemetry::TelemetryConfig {
+        self.config.log
+    }
+
+    /// What is odd about a configuration that is valid, for people.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.policies.warnings()
+    }
+
+    fn draw(config: &Config, findings: &mut Findings) -> Option<Self> {
+        let blueprint = Blueprint::draw(config, findings);
+        let groups = Groups::build(&config.groups, findings);
+        let resources = Resources::build(&config.resources, findings);
+        check_the_rest(config, findings);
+        let seal = seal(&config.store, findings);
+        let policies = policies(config, findings);
+        let client = client(config, findings);
+        if let Some(client) = &client {
+            check_issuers(&blueprint, config, client, findings);
+        }
+        Some(Self {
+            config: config.clone(),
+            seal: seal?,
+            blueprint,
+            groups,
+            resources,
+            policies: policies?,
+            client: client?,
+        })
+    }
+}
+
+/// What attestors have to know about us, under this issuer URL.
+pub(crate) fn surroundings(issuer: &IssuerUrl) -> Surroundings {
+    Surroundings { issuer: issuer.clone(), token_endpoint: token_endpoint(issuer) }
+}
+
+fn check_the_rest(config: &Config, findings: &mut Findings) {
+    let limits = &config.limits;
+    for (name, value) in [
+        ("requests_per_second", limits.requests_per_second),
+        ("burst", limits.burst),
+        ("concurrent_requests", limits.concurrent_requests),
+        ("connections", limits.connections),
+    ] {
+        if value == 0 {
+            findings.add(format!("limits.{name}"), "zero would let nobody in");
+        }
+    }
+    let listen = &config.listen;
+    if listen.public == listen.admin && listen.public.port() != 0 {
+        findings.add("listen.admin", "the public and the admin listener have the same address");
+    }
+    if listen.socket.is_some() && listen.socket == listen.admin_socket {
+        findings.add("listen.admin_socket", "the attestation socket and the admin socket are the same");
+    }
+    for (name, socket) in [("socket", &listen.socket), ("admin_socket", &listen.admin_socket)] {
+        if socket.as_ref().is_some_and(|path| path.is_relative()) {
+            findings.add(format!("listen.{name}"), "the path of a socket is absolute");
+        }
+    }
+}
+
+fn seal(store: &StoreConfig, findings: &mut Findings) -> Option<Seal> {
+    let (name, seal) = match (&store.sealing_key, &store.sealing_passphrase) {
+        (Some(key), None) => ("sealing_key", Seal::from_key(key)),
+        (None, Some(passphrase)) => ("sealing_passphrase", Seal::from_passphrase(passphrase)),
+        _ => {
+            findings.add(
+                "store",
+                "signing keys are sealed by exactly one of `sealing_key` and `sealing_passphrase`",
+            );
+            return None;
+        }
+    };
+    seal.map_err(|error| findings.add(format!("store.{name}"), error)).ok()
+}
+
+fn policies(config: &Config, findings: &mut Findings) -> Option<CurrentSet> {
+    match CurrentSet::load(&config.policies) {
+        Ok(set) => Some(set),
+        Err(errors) => {
+            for error in errors.iter() {
+                findings.add("policies", error);
+            }
+            None
+        }
+    }
+}
+
+fn client(config: &Config, findings: &mut Findings) -> Option<GuardedClient> {
+    let mut addresses = AddressPolicy::public();
+    for network in &config.outbound.allow {
+        addresses = addresses.allow(*network);
+    }
+    if config.trust_providers.iter().filter_map(|provider| provider.oidc.as_ref()).any(|oidc| oidc.dev) {
+        addresses = addresses.allow_loopback();
+    }
+    let mut builder = GuardedClient::builder().addresses(addresses);
+    if let Some(path) = &config.outbound.ca_file {
+        builder = builder.ca_file(path);
+    }
+    let failed = |error: symbolon_http::client::ClientSetupError| {
+        findings.add("outbound", crate::error_chain(&error));
+    };
+    builder.build().map_err(failed).ok()
+}
+
+fn check_issuers(blueprint: &Blueprint, config: &Config, client: &GuardedClient, findings: &mut Findings) {
+    let now = Timestamp::from_secs_saturating(SystemClock.unix_seconds());
+    let settings = match blueprint.issuer_settings(&surroundings(&config.issuer)) {
+        Ok(settings) => settings,
+        Err(error) => return findings.add("trust_providers", error),
+    };
+    if let Err(error) = Issuers::new(settings, KeyPolicy::default(), client.clone(), now) {
+        findings.add("trust_providers", error);
+    }
+}

@@ -1,0 +1,170 @@
+//! What is put on record about a decision on an attested caller.
+//! Not here: refusals of strangers, which are counted, and where records are kept.
+
+use serde::{Deserialize, Serialize};
+use symbolon_audit::{Actor, Event, Record, Target, Token};
+use symbolon_identity::{DecisionId, ReasonCode, ResourceName, Scopes, Timestamp};
+use symbolon_jws::Thumbprint;
+use symbolon_policies::{Denial, PolicyId, Question, Workload};
+use symbolon_wire::Outcome;
+
+use crate::attest::Method;
+use crate::grants::TokenRequest;
+use crate::inquiry::{Caller, Inquiry};
+use crate::mint::{Minted, TokenNote};
+use crate::presented::{Presented, source_ip};
+use crate::proofs::ProvedKey;
+use crate::refusal::Refusal;
+use crate::store::Use;
+
+/// A decision with the questions it answered, so that it can be explained later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DecisionRecord {
+    /// Its id.
+    pub(crate) id: DecisionId,
+    /// When.
+    pub(crate) time: Timestamp,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// Why, unless it was allowed.
+    pub(crate) reason: Option<ReasonCode>,
+    /// One sentence for operators.
+    pub(crate) detail: Option<String>,
+    /// Who asked, with all that was attested.
+    pub(crate) caller: Workload,
+    /// How it was attested.
+    pub(crate) method: Method,
+    /// The key that was proved.
+    pub(crate) key: Option<Thumbprint>,
+    /// The address that it came from; none on the Unix socket.
+    pub(crate) source: Option<std::net::IpAddr>,
+    /// The target as the caller named it.
+    pub(crate) target: String,
+    /// The resource, if there is one of that name.
+    pub(crate) resource: Option<ResourceName>,
+    /// The scopes that were asked for, with defaults filled in.
+    pub(crate) scopes: Scopes,
+    /// The policies that decided.
+    pub(crate) policies: Vec<PolicyId>,
+    /// The content of the policy set that was asked.
+    pub(crate) policy_set: Option<String>,
+    /// What it was asked.
+    pub(crate) questions: Vec<Question>,
+    /// The token, if one was issued.
+    pub(crate) token: Option<TokenNote>,
+}
+
+/// A record that is being written while a request is judged, with what the answer will use up.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    pub(crate) record: DecisionRecord,
+    pub(crate) uses: Vec<Use>,
+}
+
+impl Receipt {
+    /// Begins when a caller has been attested: from here on each answer is put on record.
+    pub(crate) fn open(
+        caller: &Caller,
+        request: &TokenRequest,
+        presented: &Presented,
+        now: Timestamp,
+    ) -> Self {
+        let Caller { attested, key } = caller;
+        let uses = attested.uses().iter().cloned().chain(key.as_ref().map(ProvedKey::once)).collect();
+        let record = DecisionRecord {
+            id: presented.id.clone(),
+            time: now,
+            outcome: Outcome::Refused,
+            reason: None,
+            detail: None,
+            caller: attested.principal(std::collections::BTreeSet::new()),
+            method: attested.method(),
+            key: key.as_ref().map(ProvedKey::thumbprint),
+            source: source_ip(&presented.connection),
+            target: request.target.as_str().to_owned(),
+            resource: None,
+            scopes: request.scopes.clone().unwrap_or_default(),
+            policies: Vec::new(),
+            policy_set: None,
+            questions: Vec::new(),
+            token: None,
+        };
+        Self { record, uses }
+    }
+
+    /// Notes what policies are asked.
+    pub(crate) fn ask(&mut self, inquiry: &Inquiry, policy_set: &str) {
+        self.record.resource = Some(inquiry.resource().policy.name.clone());
+        self.record.scopes = inquiry.scopes().clone();
+        self.record.questions = inquiry.questions().to_vec();
+        self.record.policy_set = Some(policy_set.to_owned());
+        if let Some(question) = inquiry.questions().first() {
+            self.record.caller = question.principal.clone();
+        }
+    }
+
+    /// Notes the token.
+    pub(crate) fn issue(&mut self, minted: &Minted) {
+        self.record.outcome = Outcome::Allowed;
+        self.record.policies.clone_from(&minted.policies);
+        self.record.token = Some(minted.note.clone());
+    }
+
+    /// Notes the refusal.
+    pub(crate) fn refuse(&mut self, refusal: &Refusal, reason: ReasonCode) {
+        self.record.refuse(reason);
+        self.record.detail = Some(crate::error_chain(refusal));
+        if let Refusal::Denied(denial) | Refusal::Undetermined(denial) = refusal {
+            self.record.deny(denial);
+        }
+    }
+}
+
+impl DecisionRecord {
+    /// Turns it into a refusal, whatever it was.
+    pub(crate) fn refuse(&mut self, reason: ReasonCode) {
+        self.outcome = Outcome::Refused;
+        self.reason = Some(reason);
+        self.token = None;
+        self.policies.clear();
+    }
+
+    fn deny(&mut self, denial: &Denial) {
+        self.outcome = Outcome::Denied;
+        self.policies = denial.policies().to_vec();
+    }
+
+    /// The record as the audit chain keeps it: without the questions.
+    pub(crate) fn audit_record(&self) -> Record {
+        let (event, outcome) = match self.outcome {
+            Outcome::Allowed => (Event::TokenIssued, symbolon_audit::Outcome::Success),
+            Outcome::Denied | Outcome::Refused => (Event::TokenRefused, symbolon_audit::Outcome::Denied),
+        };
+        let mut record = Record::new(event, self.time, outcome);
+        record.reason = self.reason;
+        record.decision_id = Some(self.id.clone());
+        record.actor = Some(Actor {
+            id: self.caller.id.as_str().to_owned(),
+            provider: Some(self.caller.provider.as_str().to_owned()),
+            method: Some(self.method.as_str().to_owned()),
+            key: self.key.map(|key| key.to_string()),
+            on_behalf_of: Vec::new(),
+        });
+        record.target = Some(Target {
+            resource: self
+                .resource
+                .as_ref()
+                .map_or_else(|| self.target.clone(), |name| name.as_str().to_owned()),
+            route: None,
+            scopes: self.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+        });
+        record.token = self.token.as_ref().map(|token| Token {
+            id: token.id.as_str().to_owned(),
+            expires_at: token.expires_at,
+            bounded_by: Some(token.bounded_by.as_str().to_owned()),
+        });
+        record.policies = self.policies.iter().take(64).map(|policy| policy.as_str().to_owned()).collect();
+        record.source = Some(self.source.map_or_else(|| "unix".to_owned(), |source| source.to_string()));
+        record
+    }
+}

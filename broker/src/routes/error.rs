@@ -1,0 +1,180 @@
+//! The one map from refusals to what callers are told, and the answers themselves.
+//! Not here: the reasons in detail; they stay on the operator's side.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, PRAGMA, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use symbolon_identity::{DecisionId, ReasonCode};
+use symbolon_issuers::IssuerError;
+use symbolon_token::TokenError;
+use symbolon_wire::{ErrorCode, OAuthError};
+
+use crate::attest::ProcessError;
+use crate::audit::{AuditError, Audited};
+use crate::refusal::Refusal;
+use crate::store::{Conflict, LedgerError};
+
+/// What a caller is told of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Face {
+    /// The HTTP status.
+    pub(crate) status: StatusCode,
+    /// The OAuth code.
+    pub(crate) error: ErrorCode,
+    /// The stable reason code.
+    pub(crate) reason: ReasonCode,
+    /// When it is worth trying again.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+const SOON: Duration = Duration::from_secs(1);
+
+const fn bad(error: ErrorCode, reason: ReasonCode) -> Face {
+    Face { status: StatusCode::BAD_REQUEST, error, reason, retry_after: None }
+}
+
+/// Evidence failed (RFC 6749 §5.2).
+const fn unproven(reason: ReasonCode) -> Face {
+    Face { status: StatusCode::UNAUTHORIZED, error: ErrorCode::InvalidClient, reason, retry_after: None }
+}
+
+const fn outage(reason: ReasonCode, retry_after: Duration) -> Face {
+    Face {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        error: ErrorCode::TemporarilyUnavailable,
+        reason,
+        retry_after: Some(retry_after),
+    }
+}
+
+const fn with_status(status: StatusCode, face: Face) -> Face {
+    Face { status, ..face }
+}
+
+/// The map.
+pub(crate) fn face(refusal: &Refusal) -> Face {
+    use ErrorCode as Code;
+    use ReasonCode as Reason;
+    match refusal {
+        Refusal::RateLimited => with_status(StatusCode::TOO_MANY_REQUESTS, outage(Reason::RateLimited, SOON)),
+        Refusal::Busy | Refusal::TimedOut => outage(Reason::Busy, SOON),
+        Refusal::TooLarge => {
+            with_status(StatusCode::PAYLOAD_TOO_LARGE, bad(Code::InvalidRequest, Reason::TooLarge))
+        }
+        Refusal::Malformed(_) | Refusal::Form(_) => bad(Code::InvalidRequest, Reason::MalformedRequest),
+        Refusal::OriginNotAllowed => {
+            with_status(StatusCode::FORBIDDEN, bad(Code::InvalidRequest, Reason::OriginNotAllowed))
+        }
+        Refusal::AuthorizationHeader => bad(Code::InvalidRequest, Reason::MultipleTokens),
+        Refusal::UnsupportedGrantType => bad(Code::UnsupportedGrantType, Reason::UnsupportedGrantType),
+        Refusal::ProviderAmbiguous => bad(Code::InvalidRequest, Reason::ProviderAmbiguous),
+        Refusal::UnsupportedAssertionType => unproven(Reason::UnsupportedAssertionType),
+        Refusal::EvidenceMissing => unproven(Reason::EvidenceMissing),
+        Refusal::AssertionMalformed(error) => unproven(malformed_reason(error)),
+        Refusal::UnknownClient | Refusal::ClientMismatch => unproven(Reason::UnknownClient),
+        Refusal::ClientAssertion(error) => unproven(assertion_reason(error)),
+        Refusal::UnknownKey => unproven(Reason::UnknownKid),
+        Refusal::Evidence(error) => evidence_face(error),
+        Refusal::EvidenceBound | Refusal::EvidenceUnproved { .. } => unproven(Reason::EvidenceKeyMismatch),
+        Refusal::Process(error) => process_face(error),
+        Refusal::Mapping { .. } => unproven(Reason::MappingFailed),
+        Refusal::Proof(error) => bad(Code::InvalidDpopProof, error.reason_code()),
+        Refusal::ProofHeader => bad(Code::InvalidDpopProof, Reason::ProofInvalid),
+        Refusal::ProofMissing => bad(Code::InvalidDpopProof, Reason::ProofMissing),
+        Refusal::InvalidTarget(_) => bad(Code::InvalidTarget, Reason::InvalidTarget),
+        Refusal::InvalidScope(_) => bad(Code::InvalidScope, Reason::InvalidScope),
+        Refusal::GroupUndetermined { .. } => bad(Code::AccessDenied, Reason::GroupUndetermined),
+        Refusal::Denied(_) => bad(Code::AccessDenied, Reason::Denied),
+        Refusal::Undetermined(_) => bad(Code::AccessDenied, Reason::Undetermined),
+        Refusal::EvidenceExpiring { .. } => unproven(Reason::EvidenceExpiring),
+        Refusal::Conflict(Conflict::ProofReplayed) => bad(Code::InvalidDpopProof, Reason::ProofReplayed),
+        Refusal::Conflict(conflict @ (Conflict::EvidenceReplayed | Conflict::EvidenceKeyMismatch)) => {
+            unproven(conflict.reason())
+        }
+        Refusal::Signing(_) | Refusal::Random(_) => outage(Reason::TokenUnavailable, SOON),
+    }
+}
+
+fn evidence_face(error: &IssuerError) -> Face {
+    match error {
+        IssuerError::UnknownIssuer => unproven(ReasonCode::UnknownClient),
+        IssuerError::UnknownKey { .. } => unproven(ReasonCode::UnknownKid),
+        IssuerError::KeysUnavailable { retry_after, .. } => outage(ReasonCode::JwksUnavailable, *retry_after),
+        IssuerError::AudienceNotTrusted { .. } => unproven(ReasonCode::AssertionRejected),
+        IssuerError::AlgorithmNotAllowed { .. } => unproven(ReasonCode::AlgNotAllowed),
+        IssuerError::Token { source, .. } => unproven(assertion_reason(source)),
+    }
+}
+
+fn process_face(error: &ProcessError) -> Face {
+    match error {
+        ProcessError::Ended | ProcessError::Hidden(_) | ProcessError::Executable(_) => {
+            unproven(ReasonCode::MappingFailed)
+        }
+        ProcessError::Interrupted => outage(ReasonCode::Busy, SOON),
+    }
+}
+
+/// Of an assertion that is no token at all, only the algorithm is worth telling.
+fn malformed_reason(error: &TokenError) -> ReasonCode {
+    if error.reason_code() == ReasonCode::AlgNotAllowed {
+        ReasonCode::AlgNotAllowed
+    } else {
+        ReasonCode::AssertionMalformed
+    }
+}
+
+/// The codes whose advice also fits evidence; the others are about access tokens.
+fn assertion_reason(error: &TokenError) -> ReasonCode {
+    const TELLING: [ReasonCode; 6] = [
+        ReasonCode::AlgNotAllowed,
+        ReasonCode::BadSignature,
+        ReasonCode::Expired,
+        ReasonCode::LifetimeTooLong,
+        ReasonCode::NotYetValid,
+        ReasonCode::UnknownKid,
+    ];
+    Some(error.reason_code())
+        .filter(|reason| TELLING.contains(reason))
+        .unwrap_or(ReasonCode::AssertionRejected)
+}
+
+/// The answer to an outcome. A token comes only out of an [`Audited`].
+pub(super) fn respond(outcome: &Result<Audited, AuditError>) -> Response {
+    let mut response = match outcome {
+        Ok(audited) => match audited.answer() {
+            Ok(answer) => Json(answer).into_response(),
+            Err(refusal) => refused(face(refusal), Some(audited.id())),
+        },
+        Err(AuditError::NoId(_)) => refused(outage(ReasonCode::TokenUnavailable, SOON), None),
+        Err(AuditError::NotRecorded { id, source }) => refused(unrecorded(*source), Some(id)),
+    };
+    // RFC 6749 §5.1.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn unrecorded(error: LedgerError) -> Face {
+    match error {
+        LedgerError::Full => outage(ReasonCode::Busy, SOON),
+        LedgerError::Unavailable => outage(ReasonCode::StoreUnavailable, Duration::from_secs(2)),
+    }
+}
+
+fn refused(face: Face, id: Option<&DecisionId>) -> Response {
+    let body = OAuthError::new(face.error, face.reason, id.cloned());
+    let mut response = (face.status, Json(body)).into_response();
+    if let Some(retry_after) = face.retry_after {
+        // Whole seconds, at least one (RFC 9110 §10.2.3).
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

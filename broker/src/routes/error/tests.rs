@@ -1,0 +1,165 @@
+use std::collections::BTreeSet;
+
+use symbolon_cel::EvalError;
+use symbolon_identity::{GroupName, IssuerName, ProviderName, Timestamp, WorkloadId};
+use symbolon_policies::{
+    Action, Assurance, Context, Denial, PolicyFile, PolicySet, Question, Resource, Workload,
+};
+use symbolon_proof::ProofError;
+use symbolon_wire::FormError;
+
+use super::*;
+use crate::attest::MappingError;
+
+/// The place of each variant; a new one does not compile until it stands here, and then the table must show it.
+fn place(refusal: &Refusal) -> usize {
+    match refusal {
+        Refusal::RateLimited => 0,
+        Refusal::Busy => 1,
+        Refusal::TimedOut => 2,
+        Refusal::TooLarge => 3,
+        Refusal::Malformed(_) => 4,
+        Refusal::Form(_) => 5,
+        Refusal::OriginNotAllowed => 6,
+        Refusal::AuthorizationHeader => 7,
+        Refusal::UnsupportedGrantType => 8,
+        Refusal::UnsupportedAssertionType => 9,
+        Refusal::EvidenceMissing => 10,
+        Refusal::AssertionMalformed(_) => 11,
+        Refusal::UnknownClient => 12,
+        Refusal::ClientMismatch => 13,
+        Refusal::ProviderAmbiguous => 14,
+        Refusal::ClientAssertion(_) => 15,
+        Refusal::UnknownKey => 16,
+        Refusal::Evidence(_) => 17,
+        Refusal::EvidenceBound => 18,
+        Refusal::EvidenceUnproved { .. } => 19,
+        Refusal::Process(_) => 20,
+        Refusal::Mapping { .. } => 21,
+        Refusal::Proof(_) => 22,
+        Refusal::ProofHeader => 23,
+        Refusal::ProofMissing => 24,
+        Refusal::InvalidTarget(_) => 25,
+        Refusal::InvalidScope(_) => 26,
+        Refusal::GroupUndetermined { .. } => 27,
+        Refusal::Denied(_) => 28,
+        Refusal::Undetermined(_) => 29,
+        Refusal::EvidenceExpiring { .. } => 30,
+        Refusal::Conflict(_) => 31,
+        Refusal::Signing(_) => 32,
+        Refusal::Random(_) => 33,
+    }
+}
+
+const VARIANTS: usize = 34;
+
+/// A denial by a set with these policies.
+fn denial(policies: &str) -> Denial {
+    let id = WorkloadId::parse("spiffe://example.com/a").unwrap();
+    let principal = Workload::new(id, ProviderName::parse("p").unwrap(), Assurance::Signed);
+    let resource = Resource::new("orders".parse().unwrap());
+    let context =
+        Context { now: Timestamp::default(), source_ip: None, evidence_age: None, key_bound: false };
+    let question = Question { principal, action: Action::Issue { resource, scope: None }, context };
+    let set = PolicySet::from_files(vec![PolicyFile::new("a.cedar", policies)]).unwrap();
+    set.decide(&question).into_result().unwrap_err()
+}
+
+fn keys_unavailable() -> IssuerError {
+    let issuer = IssuerName::parse("ci").unwrap();
+    IssuerError::KeysUnavailable { issuer, retry_after: Duration::from_secs(7) }
+}
+
+fn expired() -> TokenError {
+    TokenError::Expired { at: Timestamp::default() }
+}
+
+fn provider() -> ProviderName {
+    ProviderName::parse("p").unwrap()
+}
+
+#[rustfmt::skip]
+fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
+    let token = |source| Refusal::Evidence(IssuerError::Token { issuer: IssuerName::parse("ci").unwrap(), source });
+    let evaluation = || EvalError::Absent(None);
+    vec![
+        (Refusal::RateLimited, 429, "temporarily_unavailable", "rate_limited"),
+        (Refusal::Busy, 503, "temporarily_unavailable", "busy"),
+        (Refusal::TimedOut, 503, "temporarily_unavailable", "busy"),
+        (Refusal::TooLarge, 413, "invalid_request", "too_large"),
+        (Refusal::Malformed("x"), 400, "invalid_request", "malformed_request"),
+        (Refusal::Form(FormError::Escape), 400, "invalid_request", "malformed_request"),
+        (Refusal::OriginNotAllowed, 403, "invalid_request", "origin_not_allowed"),
+        (Refusal::AuthorizationHeader, 400, "invalid_request", "multiple_tokens"),
+        (Refusal::UnsupportedGrantType, 400, "unsupported_grant_type", "unsupported_grant_type"),
+        (Refusal::UnsupportedAssertionType, 401, "invalid_client", "unsupported_assertion_type"),
+        (Refusal::EvidenceMissing, 401, "invalid_client", "evidence_missing"),
+        (Refusal::AssertionMalformed(TokenError::WrongType), 401, "invalid_client", "assertion_malformed"),
+        (Refusal::UnknownClient, 401, "invalid_client", "unknown_client"),
+        (Refusal::ClientMismatch, 401, "invalid_client", "unknown_client"),
+        (Refusal::ProviderAmbiguous, 400, "invalid_request", "provider_ambiguous"),
+        (Refusal::ClientAssertion(TokenError::WrongAudience), 401, "invalid_client", "assertion_rejected"),
+        (Refusal::ClientAssertion(expired()), 401, "invalid_client", "expired"),
+        (Refusal::UnknownKey, 401, "invalid_client", "unknown_kid"),
+        (Refusal::Evidence(IssuerError::UnknownIssuer), 401, "invalid_client", "unknown_client"),
+        (Refusal::Evidence(keys_unavailable()), 503, "temporarily_unavailable", "jwks_unavailable"),
+        (token(TokenError::WrongType), 401, "invalid_client", "assertion_rejected"),
+        (token(expired()), 401, "invalid_client", "expired"),
+        (Refusal::EvidenceBound, 401, "invalid_client", "evidence_key_mismatch"),
+        (Refusal::EvidenceUnproved { provider: provider() }, 401, "invalid_client", "evidence_key_mismatch"),
+        (Refusal::Process(ProcessError::Ended), 401, "invalid_client", "mapping_failed"),
+        (Refusal::Process(ProcessError::Interrupted), 503, "temporarily_unavailable", "busy"),
+        (Refusal::Mapping { provider: provider(), source: MappingError::OutsideNamespace }, 401, "invalid_client", "mapping_failed"),
+        (Refusal::Proof(ProofError::WrongTarget), 400, "invalid_dpop_proof", "proof_invalid"),
+        (Refusal::Proof(ProofError::TooOld { issued_at: Timestamp::default() }), 400, "invalid_dpop_proof", "proof_expired"),
+        (Refusal::ProofHeader, 400, "invalid_dpop_proof", "proof_invalid"),
+        (Refusal::ProofMissing, 400, "invalid_dpop_proof", "proof_missing"),
+        (Refusal::InvalidTarget("x"), 400, "invalid_target", "invalid_target"),
+        (Refusal::InvalidScope("x"), 400, "invalid_scope", "invalid_scope"),
+        (Refusal::GroupUndetermined { group: GroupName::parse("g").unwrap(), source: evaluation() }, 400, "access_denied", "group_undetermined"),
+        (Refusal::from(denial("")), 400, "access_denied", "denied"),
+        (Refusal::from(denial("@id(\"f\") forbid (principal, action, resource);")), 400, "access_denied", "denied"),
+        (Refusal::Undetermined(denial("")), 400, "access_denied", "undetermined"),
+        (Refusal::EvidenceExpiring { least: Duration::from_secs(30) }, 401, "invalid_client", "evidence_expiring"),
+        (Refusal::Conflict(Conflict::EvidenceReplayed), 401, "invalid_client", "evidence_replayed"),
+        (Refusal::Conflict(Conflict::EvidenceKeyMismatch), 401, "invalid_client", "evidence_key_mismatch"),
+        (Refusal::Conflict(Conflict::ProofReplayed), 400, "invalid_dpop_proof", "proof_replayed"),
+        (Refusal::Signing(TokenError::WrongType), 503, "temporarily_unavailable", "token_unavailable"),
+        (Refusal::Random(symbolon_jws::CryptoError), 503, "temporarily_unavailable", "token_unavailable"),
+    ]
+}
+
+#[test]
+fn every_refusal_has_its_status_oauth_code_and_reason() {
+    let mut seen = BTreeSet::new();
+    for (refusal, status, error, reason) in table() {
+        let face = face(&refusal);
+        let code = serde_json::to_value(face.error).unwrap();
+        assert_eq!(
+            (face.status.as_u16(), code.as_str().unwrap(), face.reason.as_str()),
+            (status, error, reason),
+            "{refusal:?}"
+        );
+        seen.insert(place(&refusal));
+    }
+    assert_eq!(seen, (0..VARIANTS).collect());
+}
+
+#[test]
+fn an_outage_says_when_to_try_again_and_a_refusal_does_not() {
+    for (refusal, ..) in table() {
+        let face = face(&refusal);
+        let is_outage = matches!(face.status.as_u16(), 429 | 503);
+        assert_eq!(face.retry_after.is_some(), is_outage, "{refusal:?}");
+    }
+    let response = refused(face(&Refusal::Evidence(keys_unavailable())), None);
+    assert_eq!(response.headers()[RETRY_AFTER], "7");
+}
+
+#[test]
+fn an_answer_that_is_not_on_record_is_an_outage() {
+    for (error, reason) in [(LedgerError::Full, "busy"), (LedgerError::Unavailable, "store_unavailable")] {
+        let face = unrecorded(error);
+        assert_eq!((face.status.as_u16(), face.reason.as_str()), (503, reason));
+    }
+}

@@ -1,0 +1,168 @@
+//! What the broker has to remember: used evidence, key bindings, decisions, the audit chain, sealed keys.
+//! Not here: deciding anything. The store says whether something was used before, and keeps what it is told.
+
+mod ledger;
+mod schema;
+mod sqlite;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use symbolon_identity::{DecisionId, ReasonCode, Timestamp};
+use symbolon_jws::Thumbprint;
+
+use crate::record::DecisionRecord;
+
+pub(crate) use ledger::{Ledger, LedgerError, LedgerMetrics};
+pub(crate) use sqlite::SqliteStore;
+
+/// The answer of a store, boxed so that stores can be chosen at start-up.
+pub(crate) type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A durable store.
+pub(crate) trait Store: fmt::Debug + Send + Sync {
+    /// Puts a batch on record in one transaction, each entry with what it uses up.
+    ///
+    /// Returns one verdict an entry, in order. After an error nothing of the batch is on record.
+    fn commit(&self, batch: Vec<Entry>) -> StoreFuture<'_, Vec<Verdict>>;
+
+    /// A decision by its id.
+    fn decision<'a>(&'a self, id: &'a DecisionId) -> StoreFuture<'a, Option<DecisionRecord>>;
+
+    /// All sealed signing keys, oldest first.
+    fn sealed_keys(&self) -> StoreFuture<'_, Vec<SealedKey>>;
+
+    /// Keeps a sealed signing key.
+    fn add_sealed_key(&self, key: SealedKey) -> StoreFuture<'_, ()>;
+
+    /// Forgets what expired before `now` and decisions older than `decisions_before`; returns how many rows.
+    fn prune(&self, now: Timestamp, decisions_before: Timestamp) -> StoreFuture<'_, u64>;
+}
+
+/// One thing to put on record.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// An answer, with everything that has to be on record before it is given.
+    Decision {
+        /// What the answer uses up; if something was used before, the answer becomes a refusal.
+        uses: Vec<Use>,
+        /// The decision.
+        record: Box<DecisionRecord>,
+    },
+    /// Something that happened, for the audit chain alone.
+    Event(Box<symbolon_audit::Record>),
+}
+
+/// Something that an answer uses up or relies on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// One-shot evidence, consumed by its first presentation.
+    Evidence {
+        /// A digest that names the evidence, whatever its signature bytes.
+        digest: [u8; 32],
+        /// When it can no longer be presented.
+        expires_at: Timestamp,
+    },
+    /// A proof of possession, good for one request.
+    Proof {
+        /// The proof's replay id.
+        digest: [u8; 32],
+        /// When it can no longer be presented.
+        expires_at: Timestamp,
+    },
+    /// Reusable evidence that belongs to the key that presented it first.
+    Binding {
+        /// A digest that names the evidence, whatever its signature bytes.
+        digest: [u8; 32],
+        /// The key; none if the provider takes the evidence without a proof.
+        key: Option<Thumbprint>,
+        /// When it can no longer be presented.
+        expires_at: Timestamp,
+    },
+}
+
+/// Whether an entry was recorded as it was meant, or as a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// As it was meant.
+    Recorded,
+    /// As a refusal, because of this.
+    Conflict(Conflict),
+}
+
+/// Why an entry could not be recorded as it was meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Conflict {
+    /// One-shot evidence came a second time.
+    EvidenceReplayed,
+    /// A proof came a second time.
+    ProofReplayed,
+    /// Evidence came with another key than the first time, or with none.
+    EvidenceKeyMismatch,
+}
+
+impl Conflict {
+    /// The stable code.
+    pub(crate) fn reason(self) -> ReasonCode {
+        match self {
+            Self::EvidenceReplayed => ReasonCode::EvidenceReplayed,
+            Self::ProofReplayed => ReasonCode::ProofReplayed,
+            Self::EvidenceKeyMismatch => ReasonCode::EvidenceKeyMismatch,
+        }
+    }
+}
+
+/// A signing key as it is kept: sealed.
+#[derive(Debug, Clone)]
+pub(crate) struct SealedKey {
+    /// Its `kid`.
+    pub(crate) key_id: String,
+    /// The compact JWE.
+    pub(crate) sealed: String,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The database refused or failed.
+    #[error("the database does not do its work")]
+    Database(#[from] sqlx::Error),
+    /// The file cannot be made or locked.
+    #[error("cannot open the store `{path}`")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another broker has it open.
+    #[error("the store `{path}` is in use by another broker")]
+    InUse {
+        /// The file.
+        path: String,
+    },
+    /// It was made by a newer program.
+    #[error("the store has schema version {found}, this program knows {known}; use a newer program")]
+    TooNew {
+        /// The version in the file.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// A row does not hold what this program writes.
+    #[error("a row of `{table}` cannot be read")]
+    Row {
+        /// The table.
+        table: &'static str,
+    },
+    /// The last line of the audit chain was altered.
+    #[error("the audit chain in the store cannot be continued")]
+    Chain(#[from] symbolon_audit::LineError),
+    /// A record has no line in the audit chain.
+    #[error("a record does not fit the audit chain")]
+    Record(#[from] symbolon_audit::EncodeError),
+}

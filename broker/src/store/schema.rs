@@ -1,0 +1,51 @@
+//! The schema of the embedded store and how an older file is brought up to it.
+//! Forward only: a file of a newer program is refused, never changed.
+
+use sqlx::{Connection, SqliteConnection};
+
+use super::StoreError;
+
+/// One step each, in order; a file's `user_version` says how many were taken. Steps that were shipped never change.
+const STEPS: [&str; 1] = ["
+CREATE TABLE signing_keys (
+    key_id TEXT PRIMARY KEY,
+    sealed TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE used (
+    digest BLOB PRIMARY KEY,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX used_by_expiry ON used (expires_at);
+CREATE TABLE evidence_keys (
+    digest BLOB PRIMARY KEY,
+    thumbprint TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX evidence_keys_by_expiry ON evidence_keys (expires_at);
+CREATE TABLE decisions (
+    id TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,
+    line TEXT NOT NULL
+) STRICT;
+PRAGMA user_version = 1;
+"];
+
+/// Takes the steps that a file lacks, each in a transaction of its own.
+pub(super) async fn upgrade(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    let taken = usize::try_from(found).unwrap_or(usize::MAX);
+    let Some(missing) = STEPS.get(taken..) else {
+        return Err(StoreError::TooNew { found, known });
+    };
+    for step in missing {
+        let mut transaction = connection.begin().await?;
+        sqlx::raw_sql(*step).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}

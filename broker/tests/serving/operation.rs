@@ -1,0 +1,138 @@
+//! What operators see and do: health, reloads, explanations, restarts, a store in trouble.
+//! Not here: what callers get.
+
+use std::fs;
+
+use sqlx::{ConnectOptions, Connection};
+
+use crate::EVERYTHING;
+use crate::harness::{JWT_BEARER, Setup, eventually};
+
+const NOTES: (&str, &str) = ("audience", "notes");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_is_explained_to_operators_with_expected_and_actual_values() {
+    let setup = Setup::new(
+        "@id(\"known-program\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"notes\")\n\
+         when { principal has unix && principal.unix.executable_sha256 == \"00ff\" };",
+    );
+    let broker = setup.start().await;
+    let denied = broker.ask_local(&[NOTES], None).await;
+    assert_eq!((denied.status, denied.text("error"), denied.reason()), (400, "access_denied", "denied"));
+    assert!(!denied.body.to_string().contains("00ff"), "callers are not told what policy expects");
+    let decision = broker.decision(denied.text("decision_id")).await;
+    assert_eq!((decision.status, decision.text("outcome")), (200, "denied"));
+    assert_eq!(decision.body["near_misses"][0]["policy"], "known-program");
+    let atom = &decision.body["near_misses"][0]["failed"][0];
+    let actual = decision.body["facts"]["principal"]["unix"]["executable_sha256"].as_str().unwrap();
+    assert!(atom["expected"].as_str().unwrap().contains("00ff"), "{atom}");
+    assert!(atom["actual"].as_str().unwrap().contains(actual), "{atom}");
+    assert_eq!(decision.body["facts"]["policies_changed_since"], false);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_counted_and_have_no_record() {
+    let setup = Setup::new(EVERYTHING);
+    let broker = setup.start().await;
+    let refused = broker.ask(&[NOTES], None).await;
+    assert_eq!(broker.decision(refused.text("decision_id")).await.status, 404);
+    assert_eq!(broker.decision("b-nonsense").await.status, 400);
+    let (_, metrics) = broker.admin("/metrics").await;
+    let line = "symbolon_broker_token_answers_total{outcome=\"refused\",reason=\"evidence_missing\"} 1";
+    assert!(metrics.contains(line), "{metrics}");
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_policies_take_effect_and_broken_ones_do_not() {
+    let setup = Setup::new("");
+    let broker = setup.start().await;
+    assert_eq!(broker.ask_local(&[NOTES], None).await.reason(), "denied");
+    setup.policies(EVERYTHING);
+    eventually(|| async { broker.ask_local(&[NOTES], None).await.status == 200 }).await;
+    setup.policies("permit (principal, action, resource);");
+    broker.reload();
+    let refused = "symbolon_broker_policy_reloads_total{outcome=\"refused\"}";
+    eventually(|| async { broker.admin("/metrics").await.1.contains(refused) }).await;
+    assert_eq!(broker.ask_local(&[NOTES], None).await.status, 200);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undetermined_group_denies() {
+    let setup = Setup::new(EVERYTHING);
+    let groups = "groups: { shop: 'attested.client_id == \"batch\"' }\n";
+    let broker = setup.try_start("http://127.0.0.1:0", groups).await.unwrap();
+    let answer = broker.ask_local(&[NOTES], None).await;
+    assert_eq!((answer.status, answer.reason()), (400, "group_undetermined"));
+    let assertion = broker.jwt(&setup.client, "batch", "batch", 60);
+    let fields = [NOTES, ("client_assertion_type", JWT_BEARER), ("client_assertion", &assertion)];
+    assert_eq!(broker.ask(&fields, None).await.status, 200);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_is_ready_when_it_says_so_and_keeps_its_key() {
+    let setup = Setup::new(EVERYTHING);
+    let broker = setup.start().await;
+    let ready: serde_json::Value =
+        serde_json::from_slice(&fs::read(setup.file("ready.json")).unwrap()).unwrap();
+    assert_eq!(ready["public"], broker.addresses.public);
+    assert_eq!(ready["issuer"], format!("http://{}", broker.addresses.public));
+    assert_eq!(broker.admin("/readyz").await.0, 200);
+    let keys = |broker: crate::harness::Running| async move {
+        let keys = broker.get("/.well-known/jwks.json", http::HeaderMap::new()).await.body;
+        broker.stop().await;
+        keys
+    };
+    let before = keys(broker).await;
+    assert_eq!(keys(setup.start().await).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_sealing_key_does_not_start_and_says_why() {
+    let setup = Setup::new(EVERYTHING);
+    setup.start().await.stop().await;
+    setup.seal([8; 32]);
+    let Err(error) = setup.try_start("http://127.0.0.1:0", "").await else {
+        unreachable!("the key is another one")
+    };
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    assert!(text.contains("the sealing key or passphrase is another one"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_in_trouble_is_an_outage_and_recovers_without_a_restart() {
+    let setup = Setup::new(EVERYTHING);
+    let broker = setup.start().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(setup.file("broker.db"));
+    let mut other = options.connect().await.unwrap();
+    let blocking = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let answer = broker.ask_local(&[NOTES], None).await;
+    assert_eq!((answer.status, answer.text("error")), (503, "temporarily_unavailable"));
+    assert_eq!(answer.reason(), "store_unavailable");
+    assert!(answer.headers.contains_key("retry-after"));
+    blocking.rollback().await.unwrap();
+    eventually(|| async { broker.ask_local(&[NOTES], None).await.status == 200 }).await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_asks_too_often_is_told_to_wait() {
+    let setup = Setup::new(EVERYTHING);
+    let limits = "limits: { requests_per_second: 1, burst: 3 }\n";
+    let broker = setup.try_start("http://127.0.0.1:0", limits).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(broker.ask_local(&[NOTES], None).await.status, 200);
+    }
+    let answer = broker.ask_local(&[NOTES], None).await;
+    assert_eq!((answer.status, answer.reason()), (429, "rate_limited"));
+    assert!(answer.headers.contains_key("retry-after"));
+    broker.stop().await;
+}
