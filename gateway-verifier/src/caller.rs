@@ -1,0 +1,138 @@
+//! Who calls: a verified token with the headers that tell the API so, made once for each token.
+//! Not here: verifying (`stages/verify.rs`) and keeping (`cache.rs`).
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use symbolon_identity::{IssuerName, ReasonCode};
+use symbolon_issuers::Issuer;
+use symbolon_token::VerifiedToken;
+
+use crate::rejection::Rejection;
+
+/// A token that its issuer vouches for.
+#[derive(Debug)]
+pub struct VerifiedCaller {
+    token: VerifiedToken,
+    issuer: Arc<Issuer>,
+    headers: IdentityHeaders,
+}
+
+/// What the API is told about the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    /// The outermost actor, else the subject.
+    pub id: HeaderValue,
+    /// The subject.
+    pub subject: HeaderValue,
+    /// The issuer.
+    pub issuer: HeaderValue,
+    /// The scopes; absent if there are none.
+    pub scope: Option<HeaderValue>,
+    /// The chain of actors, outermost first; absent if nobody acts for the subject.
+    pub actors: Option<HeaderValue>,
+}
+
+impl VerifiedCaller {
+    /// The caller of a token that was verified by this issuer.
+    ///
+    /// # Errors
+    /// `malformed` if a claim cannot be said in a header without being read differently.
+    pub(crate) fn new(token: VerifiedToken, issuer: Arc<Issuer>) -> Result<Self, Rejection> {
+        let headers = IdentityHeaders::of(&token)?;
+        Ok(Self { token, issuer, headers })
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn token(&self) -> &VerifiedToken {
+        &self.token
+    }
+
+    /// The issuer that vouches for it.
+    #[must_use]
+    pub fn issuer(&self) -> &Arc<Issuer> {
+        &self.issuer
+    }
+
+    /// The configured name of that issuer.
+    #[must_use]
+    pub fn issuer_name(&self) -> &IssuerName {
+        self.issuer.name()
+    }
+
+    /// What the API is told.
+    #[must_use]
+    pub fn headers(&self) -> &IdentityHeaders {
+        &self.headers
+    }
+
+    /// Who calls, in one word: the outermost actor, else the subject.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        let claims = self.token.claims();
+        claims.actor.as_ref().map_or(claims.subject.as_str(), |actor| actor.subject.as_str())
+    }
+}
+
+impl IdentityHeaders {
+    fn of(token: &VerifiedToken) -> Result<Self, Rejection> {
+        let claims = token.claims();
+        let subject = value("sub", claims.subject.as_str())?;
+        let actors = claims.actor.as_ref().map(|actor| {
+            let mut list = String::new();
+            for actor in actor.chain() {
+                let name = actor.subject.as_str();
+                // In a list, a comma or a space inside a name would make two names of it.
+                if name.contains([',', ' ']) {
+                    return Err(Rejection::new(ReasonCode::Malformed)
+                        .because("a name in `act` has a comma or a space"));
+                }
+                if !list.is_empty() {
+                    list.push_str(", ");
+                }
+                list.push_str(name);
+            }
+            value("act", &list)
+        });
+        Ok(Self {
+            id: match &claims.actor {
+                Some(actor) => value("act", actor.subject.as_str())?,
+                None => subject.clone(),
+            },
+            subject,
+            issuer: value("iss", claims.issuer.as_str())?,
+            scope: (!claims.scopes.is_empty()).then(|| value("scope", claims.scopes.as_str())).transpose()?,
+            actors: actors.transpose()?,
+        })
+    }
+}
+
+/// A claim as a header value: visible ASCII and inner spaces only, so that no proxy, log or framework on the way can
+/// read it differently (`security.md` P25).
+fn value(claim: &'static str, text: &str) -> Result<HeaderValue, Rejection> {
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    let framed = text.starts_with(' ') || text.ends_with(' ');
+    let refused = || {
+        Rejection::new(ReasonCode::Malformed).because(format!("the claim `{claim}` cannot be a header value"))
+    };
+    if !visible || framed || text.is_empty() {
+        return Err(refused());
+    }
+    HeaderValue::try_from(text).map_err(|_| refused())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_with_a_second_reading_is_no_header() {
+        for good in ["spiffe://example.com/k8s/a", "github:repo:org/app", "a b"] {
+            assert!(value("sub", good).is_ok(), "{good}");
+        }
+        for bad in ["", " a", "a ", "a\r\nX-Workload-Id: root", "a\n", "a\0", "\u{e9}", "a\tb", "a\u{7f}"] {
+            assert_eq!(value("sub", bad).unwrap_err().code(), ReasonCode::Malformed, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The rejections of the last minutes, so that an operator can ask for any id that a caller shows.
+//! Not the audit trail: this is memory, bounded, and gone with the process.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::json;
+use symbolon_identity::{DecisionId, ReasonCode, Timestamp};
+use symbolon_wire::{Atom, DecisionDocument, NearMiss, Outcome};
+
+use crate::rejection::Rejection;
+use crate::routes::Route;
+
+/// How many rejections of each kind of sender are kept.
+pub const KEPT: usize = 1_024;
+
+/// The longest part of a stranger's path that is kept.
+const PATH_BYTES: usize = 256;
+
+/// When and where a decision was taken.
+#[derive(Debug, Clone)]
+pub struct Circumstances {
+    /// Its id.
+    pub id: DecisionId,
+    /// When.
+    pub time: Timestamp,
+    /// The route, if one was found.
+    pub route: Option<Arc<Route>>,
+    /// The peer's address; none for a Unix socket.
+    pub source: Option<IpAddr>,
+}
+
+/// One rejection.
+#[derive(Debug, Clone)]
+pub struct Rejected {
+    /// When and where.
+    pub at: Circumstances,
+    /// Why.
+    pub rejection: Rejection,
+    /// The method and path, shortened; the query is not kept.
+    pub request: String,
+}
+
+/// The last rejections. Strangers and verified callers are kept apart, so that strangers cannot push the others out.
+#[derive(Debug, Default)]
+pub struct Recent {
+    strangers: Mutex<VecDeque<Rejected>>,
+    callers: Mutex<VecDeque<Rejected>>,
+}
+
+impl Recent {
+    /// Keeps a rejection, in place of the oldest one if need be.
+    pub fn keep(&self, rejected: Rejected) {
+        let kept = if rejected.rejection.caller().is_some() { &self.callers } else { &self.strangers };
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(rejected);
+    }
+
+    /// The rejection with this id, if it is still known.
+    #[must_use]
+    pub fn find(&self, id: &DecisionId) -> Option<Rejected> {
+        let search = |kept: &Mutex<VecDeque<Rejected>>| {
+            let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.iter().rev().find(|rejected| rejected.at.id == *id).cloned()
+        };
+        search(&self.callers).or_else(|| search(&self.strangers))
+    }
+}
+
+/// Method and path for people, shortened.
+#[must_use]
+pub fn shown(method: &http::Method, path: &str) -> String {
+    let end =
+        (0..=PATH_BYTES.min(path.len())).rev().find(|end| path.is_char_boundary(*end)).unwrap_or_default();
+    let method = method.as_str();
+    let method = method.get(..method.len().min(32)).unwrap_or_default();
+    format!("{method} {}{}", path.get(..end).unwrap_or_default(), if end < path.len() { "…" } else { "" })
+}
+
+impl Rejected {
+    /// The document for the admin socket.
+    #[must_use]
+    pub fn document(&self) -> DecisionDocument {
+        let code = self.rejection.code();
+        let notes = self.rejection.notes();
+        let caller = self.rejection.caller();
+        let route = self.at.route.as_ref().map(|route| route.name.as_str());
+        let failed =
+            notes.filter(|notes| notes.expected.is_some() || notes.actual.is_some()).map(|notes| Atom {
+                condition: code.as_str().to_owned(),
+                expected: notes.expected.clone(),
+                actual: notes.actual.clone(),
+            });
+        DecisionDocument {
+            id: self.at.id.clone(),
+            time: self.at.time,
+            outcome: if code == ReasonCode::Denied { Outcome::Denied } else { Outcome::Refused },
+            reason: Some(code),
+            detail: notes.and_then(|notes| notes.detail.clone()),
+            workload: caller.map(|caller| caller.id().to_owned()),
+            target: route.map(str::to_owned),
+            policies: Vec::new(),
+            near_misses: failed
+                .map(|atom| NearMiss {
+                    policy: format!("route {} verify", route.unwrap_or("-")),
+                    failed: vec![atom],
+                })
+                .into_iter()
+                .collect(),
+            facts: json!({
+                "request": self.request,
+                "source": self.at.source.map(|address| address.to_string()),
+                "token": caller.map(|caller| {
+                    let claims = caller.token().claims();
+                    json!({
+                        "hash": caller.token().hash().to_string(),
+                        "issuer": caller.issuer_name(),
+                        "subject": claims.subject.as_str(),
+                        "client_id": claims.client_id,
+                        "audiences": claims.audiences,
+                        "scopes": claims.scopes,
+                        "expires_at": claims.expires_at,
+                        "bound": claims.confirmation.is_some(),
+                    })
+                }),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use symbolon_identity::Origin;
+
+    fn rejected(number: u64) -> Rejected {
+        let mut random = [0; 10];
+        random[2..].copy_from_slice(&number.to_be_bytes());
+        let time = Timestamp::from_secs(1_800_000_000).unwrap();
+        let id = DecisionId::new(Origin::Gateway, time, random);
+        Rejected {
+            at: Circumstances { id, time, route: None, source: None },
+            rejection: Rejection::new(ReasonCode::WrongAudience).compared("https://a", "https://b"),
+            request: "GET /orders".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_last_ones_are_found_and_the_oldest_go() {
+        let recent = Recent::default();
+        let kept = u64::try_from(KEPT).unwrap();
+        for number in 0..=kept {
+            recent.keep(rejected(number));
+        }
+        assert!(recent.find(&rejected(0).at.id).is_none());
+        assert!(recent.find(&rejected(1).at.id).is_some());
+        assert!(recent.find(&rejected(kept).at.id).is_some());
+    }
+
+    #[test]
+    fn the_document_shows_expected_and_actual() {
+        let document = rejected(7).document();
+        assert_eq!(document.reason, Some(ReasonCode::WrongAudience));
+        assert_eq!(document.near_misses[0].failed[0].expected.as_deref(), Some("https://a"));
+        assert_eq!(document.near_misses[0].failed[0].actual.as_deref(), Some("https://b"));
+        assert_eq!(document.facts["request"], "GET /orders");
+    }
+
+    #[test]
+    fn a_long_path_is_shortened_between_characters() {
+        let path = format!("/{}", "ä".repeat(400));
+        let text = shown(&http::Method::GET, &path);
+        assert!(text.len() < 300 && text.ends_with('…'), "{text}");
+        assert_eq!(shown(&http::Method::GET, "/a"), "GET /a");
+    }
+}

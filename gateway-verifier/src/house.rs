@@ -1,0 +1,187 @@
+//! One configuration at work: a judge, forwarders and the issuers' keys; built at start and again on reload.
+//! Not here: when to reload (`reload.rs`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use symbolon_daemon::Lifecycle;
+use symbolon_http::Body;
+use symbolon_http::client::{AddressPolicy, ClientSetupError, GuardedClient};
+use symbolon_http::forward::{ForwardError, ForwardOptions, Forwarder, UpstreamError};
+use symbolon_http::tls::TlsError;
+use symbolon_issuers::{Issuer, Issuers, KeyPolicy, SetupError};
+use symbolon_proof::ReplayWindow;
+use tokio_util::sync::CancellationToken;
+
+use crate::cache::TokenCache;
+use crate::clock::Now;
+use crate::config::{GatewayConfig, IssuerConfig, KeysConfig};
+use crate::ids::Ids;
+use crate::judge::{Admitted, Judge};
+use crate::plan::Plan;
+use crate::stages::verify::Verifier;
+
+/// How often to look whether every issuer has been asked.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// One configuration at work.
+#[derive(Debug)]
+pub struct House {
+    /// Decides.
+    pub judge: Judge,
+    /// The issuers that it trusts.
+    pub keys: Keys,
+    /// Forward, by the slot of an upstream.
+    forwarders: Vec<Forwarder<Admitted>>,
+    forwarding: Vec<ForwardOptions>,
+}
+
+/// The issuers with their keys, and the tokens that were verified by them.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// The issuers.
+    pub issuers: Arc<Issuers>,
+    /// The tokens; they vouch by these issuers and by no others.
+    pub tokens: Arc<TokenCache>,
+    /// Ends the background refresh of these issuers.
+    pub stop: CancellationToken,
+    written: (Vec<IssuerConfig>, KeysConfig),
+}
+
+/// What survives every reload.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    lifecycle: Lifecycle,
+    replay: Arc<ReplayWindow>,
+    ids: Arc<Ids>,
+    now: Now,
+}
+
+/// Why a plan cannot be put to work.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A CA file of an upstream cannot be used.
+    #[error("an upstream cannot be set up")]
+    Upstream(#[source] TlsError),
+    /// The client for the issuers' keys cannot be made.
+    #[error("the client for the issuers' keys cannot be set up")]
+    Client(#[source] ClientSetupError),
+    /// An issuer cannot be set up.
+    #[error("an issuer cannot be set up")]
+    Issuers(#[source] SetupError),
+}
+
+impl Builder {
+    /// A builder for a program with this life and clock.
+    #[must_use]
+    pub fn new(lifecycle: &Lifecycle, replay: Arc<ReplayWindow>, ids: Arc<Ids>, now: Now) -> Self {
+        Self { lifecycle: lifecycle.clone(), replay, ids, now }
+    }
+
+    /// The issuers of a configuration, with the last good keys from disk; nothing is fetched yet.
+    ///
+    /// # Errors
+    /// [`BuildError`] if the client or an issuer cannot be set up.
+    pub fn keys(&self, config: &GatewayConfig, plan: &Plan) -> Result<Keys, BuildError> {
+        let dev = config.issuers.iter().any(|issuer| issuer.dev);
+        // Issuers are named by the operator and usually live in a private network. Loopback only for development.
+        let policy = AddressPolicy::public().allow_private();
+        let policy = if dev { policy.allow_loopback() } else { policy };
+        let mut client = GuardedClient::builder().addresses(policy);
+        if let Some(file) = &config.keys.ca_file {
+            client = client.ca_file(file);
+        }
+        let client = client.build().map_err(BuildError::Client)?;
+        let policy = KeyPolicy {
+            refresh: config.keys.refresh.into(),
+            max_stale: config.keys.max_stale.into(),
+            directory: config.keys.directory.clone(),
+            ..KeyPolicy::default()
+        };
+        let issuers = Issuers::new(plan.issuers.clone(), policy, client, self.now.now())
+            .map_err(BuildError::Issuers)?;
+        Ok(Keys {
+            issuers: Arc::new(issuers),
+            tokens: Arc::new(TokenCache::new(config.token_cache.entries)),
+            stop: CancellationToken::new(),
+            written: written(config),
+        })
+    }
+
+    /// The house of a plan. Forwarders of the previous one are used again, so that their connections live on.
+    ///
+    /// # Errors
+    /// [`BuildError`] if an upstream cannot be set up.
+    pub fn house(&self, plan: Plan, keys: Keys, previous: Option<&House>) -> Result<House, BuildError> {
+        let mut forwarders = Vec::with_capacity(plan.forwarding.len());
+        for options in &plan.forwarding {
+            let known = previous.and_then(|house| house.forwarder(options));
+            forwarders.push(match known {
+                Some(forwarder) => forwarder,
+                None => Forwarder::new(options, &self.lifecycle).map_err(BuildError::Upstream)?,
+            });
+        }
+        let verifier = Verifier::new(
+            Arc::clone(&keys.issuers),
+            Arc::clone(&keys.tokens),
+            Arc::clone(&self.replay),
+            plan.origins,
+        );
+        let judge = Judge::new(plan.routes, verifier, Arc::clone(&self.ids));
+        Ok(House { judge, keys, forwarders, forwarding: plan.forwarding })
+    }
+
+    /// Keeps the issuers' keys fresh in the background until they are replaced.
+    pub fn refresh(&self, keys: &Keys) {
+        let (issuers, stop, now) = (Arc::clone(&keys.issuers), keys.stop.clone(), self.now.clone());
+        let refresh = issuers.refresh_loop(move || now.now(), stop);
+        self.lifecycle.spawn_background("issuer_keys", refresh);
+    }
+
+    /// Waits until every issuer has usable keys or has been asked in vain.
+    pub async fn tried(&self, keys: &Keys) {
+        let untried = |issuer: &Arc<Issuer>| {
+            let status = issuer.status(self.now.now());
+            !status.usable && status.failures == 0
+        };
+        while keys.issuers.iter().any(untried) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+impl House {
+    /// Sends an admitted request to the upstream of its route.
+    ///
+    /// # Errors
+    /// When no proper answer comes back.
+    pub async fn forward(
+        &self,
+        admitted: Admitted,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, ForwardError> {
+        // INVARIANT: the plan that made the route's slot also made as many forwarders.
+        match self.forwarders.get(admitted.route().upstream.slot) {
+            Some(forwarder) => forwarder.forward(admitted, request).await,
+            None => Err(ForwardError::Address(UpstreamError::Path)),
+        }
+    }
+
+    fn forwarder(&self, options: &ForwardOptions) -> Option<Forwarder<Admitted>> {
+        let slot = self.forwarding.iter().position(|known| known == options)?;
+        self.forwarders.get(slot).cloned()
+    }
+}
+
+impl Keys {
+    /// Whether a changed configuration leaves the issuers as they are, so that their keys and tokens stay.
+    #[must_use]
+    pub fn fit(&self, config: &GatewayConfig) -> bool {
+        self.written == written(config)
+    }
+}
+
+fn written(config: &GatewayConfig) -> (Vec<IssuerConfig>, KeysConfig) {
+    (config.issuers.clone(), config.keys.clone())
+}

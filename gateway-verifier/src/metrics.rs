@@ -1,0 +1,119 @@
+//! What the gateway counts. Labels are words from a fixed list.
+//! Not here: connections (`symbolon-http`) and tasks (`symbolon-daemon`).
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use symbolon_daemon::Registry;
+use symbolon_identity::ReasonCode;
+
+/// The gateway's metrics.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    admitted_known: Counter,
+    admitted_fresh: Counter,
+    admitted_anonymous: Counter,
+    rejected: Family<Reason, Counter>,
+    /// Audit records that were written.
+    pub audit_written: Counter,
+    /// Audit records that were lost: the queue was full or the file could not be written.
+    pub audit_lost: Counter,
+    /// Tokens in the cache.
+    pub cached_tokens: Gauge,
+    /// Proofs that are remembered.
+    pub remembered_proofs: Gauge,
+    /// Issuers whose keys cannot be used at the moment.
+    pub issuers_without_keys: Gauge,
+    reloads: Family<Reload, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Caller {
+    caller: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    outcome: &'static str,
+}
+
+/// Who was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdmittedCaller {
+    /// A caller whose token had been verified before.
+    Known,
+    /// A caller whose token was verified for this request.
+    Fresh,
+    /// Nobody in particular, on a public route.
+    Anonymous,
+}
+
+impl Metrics {
+    /// Makes the metrics and adds them to `registry`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let admitted: Family<Caller, Counter> = Family::default();
+        let handle = |caller| admitted.get_or_create(&Caller { caller }).clone();
+        let metrics = Self {
+            admitted_known: handle("known"),
+            admitted_fresh: handle("fresh"),
+            admitted_anonymous: handle("anonymous"),
+            rejected: Family::default(),
+            audit_written: Counter::default(),
+            audit_lost: Counter::default(),
+            cached_tokens: Gauge::default(),
+            remembered_proofs: Gauge::default(),
+            issuers_without_keys: Gauge::default(),
+            reloads: Family::default(),
+        };
+        registry.register("gateway_admitted", "Requests that were let through, by kind of caller", admitted);
+        registry.register(
+            "gateway_rejected",
+            "Requests that were rejected, by reason",
+            metrics.rejected.clone(),
+        );
+        registry.register("gateway_audit_records", "Audit records written", metrics.audit_written.clone());
+        registry.register("gateway_audit_lost", "Audit records lost", metrics.audit_lost.clone());
+        registry.register("gateway_cached_tokens", "Verified tokens kept", metrics.cached_tokens.clone());
+        registry.register(
+            "gateway_remembered_proofs",
+            "Used proofs remembered",
+            metrics.remembered_proofs.clone(),
+        );
+        registry.register(
+            "gateway_issuers_without_keys",
+            "Issuers whose keys cannot be used at the moment",
+            metrics.issuers_without_keys.clone(),
+        );
+        registry.register(
+            "gateway_config_reloads",
+            "Changed configurations, by outcome",
+            metrics.reloads.clone(),
+        );
+        metrics
+    }
+
+    /// Counts a request that was let through.
+    pub fn admitted(&self, caller: AdmittedCaller) {
+        match caller {
+            AdmittedCaller::Known => self.admitted_known.inc(),
+            AdmittedCaller::Fresh => self.admitted_fresh.inc(),
+            AdmittedCaller::Anonymous => self.admitted_anonymous.inc(),
+        };
+    }
+
+    /// Counts a request that was rejected.
+    pub fn rejected(&self, code: ReasonCode) {
+        self.rejected.get_or_create(&Reason { reason: code.as_str() }).inc();
+    }
+
+    /// Counts a changed configuration.
+    pub fn reloaded(&self, taken: bool) {
+        self.reloads.get_or_create(&Reload { outcome: if taken { "taken" } else { "refused" } }).inc();
+    }
+}

@@ -1,0 +1,219 @@
+//! `verify`: exactly one token, of a trusted issuer, for this resource, presented by who holds its key.
+//! Not here: keys and signatures (`symbolon-issuers`, `symbolon-token`), proofs (`symbolon-proof`).
+
+use std::sync::Arc;
+
+use symbolon_identity::{ReasonCode, Timestamp};
+use symbolon_issuers::{IssuerError, Issuers};
+use symbolon_proof::{CheckedProof, ProofExpectation, ReplayWindow};
+use symbolon_token::{AudienceRule, TokenHash, UnverifiedToken};
+
+use crate::cache::TokenCache;
+use crate::caller::VerifiedCaller;
+use crate::config::{Binding, Origin};
+use crate::credentials::{Credentials, Scheme};
+use crate::rejection::Rejection;
+use crate::request::RequestView;
+use crate::routes::{TrustedIssuer, VerifyRule};
+
+/// What the stage needs beside the request.
+#[derive(Debug)]
+pub struct Verifier {
+    issuers: Arc<Issuers>,
+    tokens: Arc<TokenCache>,
+    replay: Arc<ReplayWindow>,
+    origins: Arc<[Origin]>,
+}
+
+/// A caller that passed.
+#[derive(Debug)]
+pub struct Passed {
+    /// The caller.
+    pub caller: Arc<VerifiedCaller>,
+    /// Whether the token's signature was verified just now, rather than before.
+    pub fresh: bool,
+}
+
+impl Verifier {
+    /// A verifier. The cache must belong to these issuers: its callers vouch by them.
+    #[must_use]
+    pub fn new(
+        issuers: Arc<Issuers>,
+        tokens: Arc<TokenCache>,
+        replay: Arc<ReplayWindow>,
+        origins: Arc<[Origin]>,
+    ) -> Self {
+        Self { issuers, tokens, replay, origins }
+    }
+
+    /// Verifies the presented credentials against the rule of a route.
+    ///
+    /// # Errors
+    /// [`Rejection`] with the first thing that does not fit; with the caller, once the token itself was verified.
+    pub async fn pass(
+        &self,
+        rule: &VerifyRule,
+        credentials: &Credentials<'_>,
+        request: &RequestView<'_>,
+        now: Timestamp,
+    ) -> Result<Passed, Rejection> {
+        let hash = TokenHash::of(credentials.token);
+        let (caller, fresh) = match self.known(&hash, now) {
+            Some(caller) => (caller, false),
+            // Boxed: the cold path must not make the future of every request large.
+            None => (Box::pin(self.verify(rule, credentials.token, now)).await?, true),
+        };
+        let checks = Checks { rule, credentials, request, now };
+        match self.check(&checks, &caller) {
+            Ok(()) => Ok(Passed { caller, fresh }),
+            Err(rejection) => Err(rejection.of(&caller)),
+        }
+    }
+
+    /// A caller whose token was verified before and whose key its issuer still publishes.
+    fn known(&self, hash: &TokenHash, now: Timestamp) -> Option<Arc<VerifiedCaller>> {
+        let caller = self.tokens.find(hash)?;
+        if caller.issuer().holds(&caller.token().key_thumbprint(), now) {
+            return Some(caller);
+        }
+        self.tokens.forget(hash);
+        None
+    }
+
+    /// Verifies a token against the issuer that it names, if the route trusts that one.
+    async fn verify(
+        &self,
+        rule: &VerifyRule,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Arc<VerifiedCaller>, Rejection> {
+        let token = UnverifiedToken::parse(token)
+            .map_err(|error| Rejection::new(error.reason_code()).because(error.to_string()))?;
+        let hint = token.issuer_hint();
+        let trusted = rule.issuers.iter().find(|trusted| Some(trusted.url.as_str()) == hint);
+        let (Some(trusted), Some(issuer)) =
+            (trusted, trusted.and_then(|trusted| self.issuers.get(&trusted.name)))
+        else {
+            return Err(
+                Rejection::new(ReasonCode::UnknownIssuer).compared(names(rule), "another (unverified)")
+            );
+        };
+        // All audiences of the issuer count here, so that what is kept holds for each of its routes; the route's own
+        // resource is checked below, found in the cache or not.
+        let audience = AudienceRule::ContainsAny(&trusted.audiences);
+        let verified = issuer.verify(&token, audience, now).await.map_err(|error| rejection(&error))?;
+        let caller = Arc::new(VerifiedCaller::new(verified, Arc::clone(issuer))?);
+        self.tokens.keep(token.hash(), Arc::clone(&caller));
+        Ok(caller)
+    }
+
+    /// What is checked on every request, found in the cache or not.
+    fn check(&self, checks: &Checks<'_>, caller: &VerifiedCaller) -> Result<(), Rejection> {
+        let claims = caller.token().claims();
+        if let Err(error) = caller.token().check_time(checks.now) {
+            self.tokens.forget(&caller.token().hash());
+            let rejection = Rejection::new(error.reason_code()).because(error.to_string());
+            return Err(rejection.compared(format!("a time that contains {}", checks.now), error.to_string()));
+        }
+        let rule = checks.rule;
+        let Some(trusted) = rule.issuers.iter().find(|trusted| trusted.name == *caller.issuer_name()) else {
+            return Err(Rejection::new(ReasonCode::UnknownIssuer)
+                .compared(names(rule), caller.issuer_name().as_str()));
+        };
+        if !claims.audiences.contains(&rule.resource) {
+            let actual: Vec<_> = claims.audiences.iter().map(AsRef::as_ref).collect();
+            return Err(
+                Rejection::new(ReasonCode::WrongAudience).compared(rule.resource.as_str(), actual.join(" "))
+            );
+        }
+        self.check_possession(checks, trusted, caller)?;
+        if !rule.scopes.is_subset_of(&claims.scopes) {
+            let rejection = Rejection::new(ReasonCode::InsufficientScope);
+            return Err(rejection.compared(rule.scopes.as_str(), claims.scopes.as_str()));
+        }
+        Ok(())
+    }
+
+    /// A bound token needs its proof by the `DPoP` scheme, an unbound one must be allowed (RFC 9449 §7.1, §7.2).
+    fn check_possession(
+        &self,
+        checks: &Checks<'_>,
+        trusted: &TrustedIssuer,
+        caller: &VerifiedCaller,
+    ) -> Result<(), Rejection> {
+        let Some(confirmation) = &caller.token().claims().confirmation else {
+            return match (trusted.binding, checks.credentials.scheme) {
+                (Binding::WhenBound, Scheme::Bearer) => Ok(()),
+                (Binding::WhenBound, Scheme::Dpop) => {
+                    Err(mismatch("the scheme is DPoP and the token is not bound to a key"))
+                }
+                (Binding::Required, Scheme::Bearer | Scheme::Dpop) => {
+                    Err(mismatch("this issuer's tokens must be bound to a key and this one is not"))
+                }
+            };
+        };
+        let proof = match (checks.credentials.scheme, checks.credentials.proof) {
+            (_, None) => return Err(Rejection::new(ReasonCode::ProofMissing)),
+            (Scheme::Bearer, Some(_)) => {
+                return Err(mismatch("a bound token was presented as a bearer token"));
+            }
+            (Scheme::Dpop, Some(proof)) => self.check_proof(checks, proof)?,
+        };
+        caller.token().check_binding(Some(&proof)).map_err(|error| {
+            let expected = confirmation.jkt.map_or_else(|| "a certificate".to_owned(), |jkt| jkt.to_string());
+            Rejection::new(error.reason_code())
+                .because(error.to_string())
+                .compared(expected, proof.thumbprint().to_string())
+        })?;
+        let admitted = self.replay.admit(&proof, checks.now);
+        admitted.map_err(|error| Rejection::new(error.reason_code()).because(error.to_string()))
+    }
+
+    /// The proof must be for one of our origins and the path that arrived, never for what `Host` says.
+    fn check_proof(&self, checks: &Checks<'_>, proof: &str) -> Result<CheckedProof, Rejection> {
+        let path = checks.request.path.as_str();
+        let targets: Vec<String> =
+            self.origins.iter().map(|origin| [origin.as_str(), path].concat()).collect();
+        let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+        let expectation = ProofExpectation {
+            method: checks.request.method.as_str(),
+            targets: &targets,
+            access_token: Some(checks.credentials.token),
+            nonce: None,
+        };
+        symbolon_proof::check(proof, &expectation, checks.now).map_err(|error| {
+            let rejection = Rejection::new(error.reason_code()).because(error.to_string());
+            rejection.compared(format!("{} {}", expectation.method, targets.join(" or ")), "another proof")
+        })
+    }
+}
+
+/// One presentation of a token at one route.
+struct Checks<'a> {
+    rule: &'a VerifyRule,
+    credentials: &'a Credentials<'a>,
+    request: &'a RequestView<'a>,
+    now: Timestamp,
+}
+
+fn mismatch(why: &'static str) -> Rejection {
+    Rejection::new(ReasonCode::BindingMismatch).because(why)
+}
+
+fn names(rule: &VerifyRule) -> String {
+    let names: Vec<_> = rule.issuers.iter().map(|trusted| trusted.url.as_str()).collect();
+    names.join(" or ")
+}
+
+/// What an issuer says, with when to come back if it says so.
+fn rejection(error: &IssuerError) -> Rejection {
+    let rejection = Rejection::new(error.reason_code()).because(error.to_string());
+    match error {
+        IssuerError::KeysUnavailable { retry_after, .. } => rejection.retry_after(*retry_after),
+        IssuerError::UnknownIssuer
+        | IssuerError::UnknownKey { .. }
+        | IssuerError::AudienceNotTrusted { .. }
+        | IssuerError::AlgorithmNotAllowed { .. }
+        | IssuerError::Token { .. } => rejection,
+    }
+}

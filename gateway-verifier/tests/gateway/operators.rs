@@ -1,0 +1,163 @@
+//! What operators see: explanations, the audit file, metrics, reloads.
+
+use symbolon_identity::ReasonCode;
+use symbolon_wire::DecisionDocument;
+
+use crate::harness::wire::{Answer, ask, ask_socket};
+use crate::harness::{Twist, World};
+use crate::tokens::assert_rejected;
+
+async fn explain(world: &World, answer: &Answer) -> DecisionDocument {
+    let id = answer.json()["decision_id"].as_str().unwrap().to_owned();
+    let found = ask_socket(&world.socket(), &format!("/v1/decisions/{id}")).await;
+    assert_eq!(found.status, 200, "{found:?}");
+    serde_json::from_value(found.json()).unwrap()
+}
+
+#[tokio::test]
+async fn the_admin_socket_explains_what_the_client_was_not_told() {
+    let world = World::start().await;
+    let token = world.mint().with("aud", "https://reports.internal").sign();
+    let answer = world.call("GET", "/orders/7?secret=canary", &token).await;
+    assert_rejected(&answer, 401, "wrong_audience");
+    assert!(!answer.text().contains("reports"), "{}", answer.text());
+    let document = explain(&world, &answer).await;
+    assert_eq!(document.reason, Some(ReasonCode::WrongAudience));
+    assert_eq!(document.target.as_deref(), Some("orders"));
+    assert_eq!(document.workload.as_deref(), Some("spiffe://example.com/shop"));
+    let atom = &document.near_misses[0].failed[0];
+    assert_eq!(atom.expected.as_deref(), Some("https://orders.internal"));
+    assert_eq!(atom.actual.as_deref(), Some("https://reports.internal"));
+    assert_eq!(document.facts["request"], "GET /orders/7");
+    let text = serde_json::to_string(&document).unwrap();
+    assert!(!text.contains("canary") && !text.contains(&token), "{text}");
+
+    let anonymous = explain(&world, &world.send("GET", "/orders/7", "").await).await;
+    assert_eq!((anonymous.reason, anonymous.workload), (Some(ReasonCode::TokenMissing), None));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_admin_socket_answers_nothing_else() {
+    let world = World::start().await;
+    for (target, status) in [
+        ("/", 404),
+        ("/metrics", 404),
+        ("/v1/decisions", 404),
+        ("/v1/decisions/", 400),
+        ("/v1/decisions/x", 400),
+        ("/v1/decisions/g-00000000000000000000000000", 404),
+    ] {
+        assert_eq!(ask_socket(&world.socket(), target).await.status, status, "{target}");
+    }
+    let mode = std::fs::metadata(world.socket()).unwrap();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode.permissions()) & 0o777, 0o600);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_admin_port_serves_health_and_metrics_only() {
+    let world = World::start().await;
+    for (target, status) in [
+        ("/livez", 200),
+        ("/readyz?verbose", 200),
+        ("/startupz", 200),
+        ("/metrics", 200),
+        ("/v1/decisions/g-00000000000000000000000000", 404),
+        ("/metrics/../x", 404),
+    ] {
+        let raw = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert_eq!(ask(&world.admin, raw.as_bytes()).await.status, status, "{target}");
+    }
+    assert_rejected(&world.send("GET", "/metrics", "").await, 404, "route_not_found");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn metrics_count_by_reason_and_kind_of_caller() {
+    let world = World::start().await;
+    let token = world.mint().sign();
+    world.call("GET", "/orders/7", &token).await;
+    world.call("GET", "/orders/7", &token).await;
+    world.send("GET", "/public", "").await;
+    world.send("GET", "/orders/7", "").await;
+    let metrics = world.metrics().await;
+    for line in [
+        "symbolon_gateway_admitted_total{caller=\"fresh\"} 1",
+        "symbolon_gateway_admitted_total{caller=\"known\"} 1",
+        "symbolon_gateway_admitted_total{caller=\"anonymous\"} 1",
+        "symbolon_gateway_rejected_total{reason=\"token_missing\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    assert!(!metrics.contains("spiffe") && !metrics.contains("orders"), "{metrics}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_audit_file_holds_callers_one_by_one_and_strangers_as_numbers() {
+    let world = World::start().await;
+    let token = world.mint().sign();
+    for _ in 0..3 {
+        assert_eq!(world.call("GET", "/orders/7", &token).await.status, 200);
+    }
+    assert_eq!(world.call("GET", "/orders/admin/7", &token).await.status, 403);
+    for _ in 0..20 {
+        world.send("GET", "/orders/7", "Authorization: DPoP canary.canary.canary\r\n").await;
+    }
+    let folder = world.end().await;
+    let text = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+    let count = |part: &str| text.lines().filter(|line| line.contains(part)).count();
+    assert_eq!(count("program.started"), 1, "{text}");
+    assert_eq!(count("request.admitted"), 1, "{text}");
+    assert_eq!(count("request.rejected"), 1, "{text}");
+    assert_eq!(count("insufficient_scope"), 1, "{text}");
+    assert!(count("refusals.counted") >= 1 && count("\"count\":20") == 1, "{text}");
+    assert!(!text.contains("canary") && !text.contains(&token), "{text}");
+    symbolon_audit::verify(text.as_bytes()).unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_file_takes_effect_and_a_broken_one_does_not() {
+    let world = World::start().await;
+    let path = world.path("gateway.yaml");
+    let before = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(world.send("GET", "/other", "").await.status, 404);
+
+    let broken = before.replace("routes:\n", "routes:\n  - { name: x }\n");
+    std::fs::write(&path, &broken).unwrap();
+    wait_for_metric(&world, "symbolon_gateway_config_reloads_total{outcome=\"refused\"} 1").await;
+    assert_eq!(world.send("GET", "/public", "").await.status, 200, "the last good one stays");
+
+    let token = world.mint().sign();
+    assert_eq!(world.call("GET", "/orders/7", &token).await.status, 200);
+    world.issuer.set_down(true);
+    std::fs::write(&path, before.replace("/public/**", "/other/**")).unwrap();
+    wait_for_metric(&world, "symbolon_gateway_config_reloads_total{outcome=\"taken\"}").await;
+    assert_eq!(world.send("GET", "/other", "").await.status, 200);
+    assert_eq!(world.send("GET", "/public", "").await.status, 404);
+    assert_eq!(world.call("GET", "/orders/7", &token).await.status, 200, "the issuers' keys survive");
+    world.end().await;
+}
+
+async fn wait_for_metric(world: &World, line: &str) {
+    let waiting = async {
+        while !world.metrics().await.contains(line) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await;
+    assert!(waited.is_ok(), "waited in vain for {line}");
+}
+
+#[tokio::test]
+async fn with_its_cache_off_every_token_is_verified_anew() {
+    let world =
+        World::with(Twist { more: "token_cache: { entries: 0 }".to_owned(), ..Twist::default() }).await;
+    let token = world.mint().sign();
+    for _ in 0..2 {
+        assert_eq!(world.call("GET", "/orders/7", &token).await.status, 200);
+    }
+    assert!(world.metrics().await.contains("symbolon_gateway_admitted_total{caller=\"fresh\"} 2"));
+    world.end().await;
+}
