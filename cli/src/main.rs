@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+
+mod cli;
+mod dev;
+mod exit;
+mod explain;
+mod http;
+mod output;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, the rest is a wrong command line; clap knows which stream each belongs to.
+            let _ = error.print();
+            return if error.use_stderr() { exit::Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("symbolon: {error:#}");
+            exit::of(&error).into()
+        }
+    }
+}
+
+fn run(cli: cli::Cli) -> anyhow::Result<exit::Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build()?;
+    runtime.block_on(async {
+        match cli.command {
+            cli::Command::Dev(options) => dev::run(options).await,
+            cli::Command::Explain(options) => explain::run(options).await,
+            cli::Command::Token(token::TokenCommand::Inspect(options)) => token::inspect::run(&options),
+            cli::Command::Token(token::TokenCommand::Get(options)) => token::get::run(&options).await,
+        }
+    })
+}
