@@ -174,7 +174,7 @@ listen: 127.0.0.1:{ports.server}
 admin: {{ listen: "127.0.0.1:{ports.admin}" }}
 audit: {{ file: {folder}/audit-{verify}-{cache}.jsonl }}
 origins: ["http://127.0.0.1:{ports.server}"]
-cache: {{ tokens: {cache} }}
+token_cache: {{ entries: {cache} }}
 issuers:
   - name: bench
     issuer: {ISSUER}

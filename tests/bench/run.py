@@ -96,7 +96,7 @@ class Run:
 
     def material(self, *arguments: str) -> None:
         """Asks our generator for keys, tokens or fresh proofs."""
-        generator = pathlib.Path(self.options.binaries) / "symbolon-bench-tokens"
+        generator = pathlib.Path(self.options.binaries) / "examples" / "bench-tokens"
         subprocess.run([str(generator), str(self.folder), *arguments], check=True)
 
     def cases(self) -> list[peers.Peer]:
@@ -118,7 +118,7 @@ class Run:
     def measure(self, case: peers.Peer) -> dict:
         """One case of one round: start, warm up, load, read the clock."""
         credentials = self.folder / f"{case.credentials}.txt" if case.credentials else None
-        warm = self.folder / "one.txt" if case.credentials == "proofs" else credentials
+        warm = self.folder / "one.txt" if case.credentials else None
         process = start(case.command, 1, self.folder / "servers.log")
         try:
             wait_for_port(self.ports.server, process)

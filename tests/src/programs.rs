@@ -1,0 +1,177 @@
+//! Broker and gateway under test, each with a small configuration in a folder of its own.
+//! Not here: all three together (`dev.rs`).
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::http::{Call, Place};
+use crate::machine::{free_address, uid};
+use crate::process::{Process, wait_for};
+
+const START: Duration = Duration::from_secs(20);
+
+/// A gateway under test.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The proxy.
+    pub address: SocketAddr,
+    /// Health and metrics.
+    pub admin: SocketAddr,
+    /// Its folder.
+    pub folder: TempDir,
+    /// The process.
+    pub process: Process,
+}
+
+impl Gateway {
+    /// Starts a gateway with the rest of its configuration (`issuers:` and `routes:`), and waits until it lives.
+    /// `files` are written into its folder first; `{folder}` in the configuration stands for it.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start(rest: &str, files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let (address, admin) = (free_address(), free_address());
+        let config = format!(
+            "listen: \"{address}\"\nadmin: {{ listen: \"{admin}\", socket: {{folder}}/admin.sock }}\n\
+             origins: [\"http://{address}\"]\naudit: {{ file: {{folder}}/audit.jsonl }}\n\
+             keys: {{ directory: {{folder}}/keys }}\n{rest}"
+        );
+        let path = write_config(folder.path(), "gateway.yaml", &config);
+        let process = Process::program("symbolon-gateway", "serve", &path);
+        let mut gateway = Self { address, admin, folder, process };
+        alive(&mut gateway.process, admin).await;
+        gateway
+    }
+
+    /// Starts it anew in the same folder, after its process has ended.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn restart(&mut self) {
+        self.process =
+            Process::program("symbolon-gateway", "serve", &self.folder.path().join("gateway.yaml"));
+        alive(&mut self.process, self.admin).await;
+    }
+
+    /// Waits until `/readyz` says 200.
+    ///
+    /// # Panics
+    /// If it does not in time.
+    pub async fn ready(&self) {
+        ready(self.admin).await;
+    }
+}
+
+/// A broker under test, with a `unix` provider and a registered client.
+#[derive(Debug)]
+pub struct Broker {
+    /// The issuer and base URL.
+    pub url: String,
+    /// The public port.
+    pub address: SocketAddr,
+    /// Health and metrics.
+    pub admin: SocketAddr,
+    /// Its folder, with `attest.sock`, `admin.sock`, `broker.db` and `policies/`.
+    pub folder: TempDir,
+    /// The process.
+    pub process: Process,
+}
+
+impl Broker {
+    /// Starts a broker that gives its registered client and local programs of this user tokens for `notes` (bearer)
+    /// and `orders` (bound). `limits` is a further section, or empty.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start(client_id: &str, client_jwks: &str, rest: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        fs::create_dir(path.join("policies")).unwrap();
+        fs::write(path.join("policies/test.cedar"), policies(client_id)).unwrap();
+        fs::write(path.join("client.jwks.json"), client_jwks).unwrap();
+        fs::write(path.join("sealing-key"), crate::issuer::encode(&[7; 32])).unwrap();
+        let (address, admin) = (free_address(), free_address());
+        let url = format!("http://{address}");
+        let config = format!(
+            "issuer: {url}\ntrust_domain: test.example\n\
+             listen: {{ public: \"{address}\", admin: \"{admin}\", admin_socket: {{folder}}/admin.sock, socket: {{folder}}/attest.sock }}\n\
+             store: {{ sqlite: {{folder}}/broker.db, sealing_key: \"${{file:{{folder}}/sealing-key}}\" }}\n\
+             trust_providers: [{{ name: local, unix: {{}}, workload: '\"local/uid/\" + string(attested.uid)' }}]\n\
+             clients: [{{ client_id: {client_id}, jwks_file: {{folder}}/client.jwks.json }}]\n\
+             policies: {{folder}}/policies\n\
+             resources:\n\
+             \x20 - {{ name: notes, audience: \"https://notes.test\", scopes: [\"notes:read\", \"notes:write\"], default_scopes: [\"notes:read\"], binding: bearer_allowed }}\n\
+             \x20 - {{ name: orders, audience: \"https://orders.test\", scopes: [\"orders:read\"], default_scopes: [\"orders:read\"], binding: dpop }}\n{rest}"
+        );
+        let config = write_config(path, "broker.yaml", &config);
+        let process = Process::program("symbolon-broker", "serve", &config);
+        let mut broker = Self { url, address, admin, folder, process };
+        alive(&mut broker.process, admin).await;
+        ready(admin).await;
+        broker
+    }
+
+    /// Starts it anew on the same store, after its process has ended, and waits until it is ready.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn restart(&mut self) {
+        self.process = Process::program("symbolon-broker", "serve", &self.folder.path().join("broker.yaml"));
+        alive(&mut self.process, self.admin).await;
+        ready(self.admin).await;
+    }
+
+    /// The attestation socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("attest.sock")
+    }
+
+    /// The admin socket.
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        self.folder.path().join("admin.sock")
+    }
+}
+
+fn policies(client_id: &str) -> String {
+    format!(
+        "@id(\"client-notes\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"notes\")\n\
+         when {{ context.scope == \"notes:read\" && principal has client && principal.client.id == \"{client_id}\" }};\n\
+         @id(\"local-notes\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"notes\")\n\
+         when {{ context.scope == \"notes:read\" && principal has unix && principal.unix.uid == {uid} }};\n\
+         @id(\"local-orders\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"orders\")\n\
+         when {{ context.key_bound && principal has unix && principal.unix.uid == {uid} }};\n",
+        uid = uid()
+    )
+}
+
+fn write_config(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, text.replace("{folder}", &folder.display().to_string())).unwrap();
+    path
+}
+
+/// Waits until a program answers on its admin port.
+async fn alive(process: &mut Process, admin: SocketAddr) {
+    wait_for("the program lives", START, async || {
+        assert!(process.is_running(), "the program ended:\n{}", process.log());
+        Call::get("/livez").send(Place::Tcp(admin)).await.is_ok_and(|answer| answer.status == 200)
+    })
+    .await;
+}
+
+async fn ready(admin: SocketAddr) {
+    wait_for("the program is ready", START, async || {
+        Call::get("/readyz").send(Place::Tcp(admin)).await.is_ok_and(|answer| answer.status == 200)
+    })
+    .await;
+}

@@ -1,0 +1,93 @@
+//! Foreign libraries verify our tokens from our published keys, and refuse them once they were tampered with.
+//! Not here: josekit, which is linked (`josekit.rs`).
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use symbolon_e2e::dev::Dev;
+use symbolon_e2e::http::Call;
+use symbolon_e2e::issuer::{decode, encode};
+use symbolon_e2e::process::workspace;
+
+#[tokio::test]
+async fn pyjwt_verifies_our_tokens_and_refuses_tampered_ones() {
+    let python = cache().join("interop-python/bin/python");
+    assert!(python.exists(), "{} is missing: run `scripts/setup tests`", python.display());
+    let script = workspace().join("tests/interop/python/verify.py");
+    foreign_client(|| {
+        let mut command = Command::new(&python);
+        command.arg(&script);
+        command
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn npm_jose_verifies_our_tokens_and_refuses_tampered_ones() {
+    let packages = cache().join("interop-node");
+    assert!(packages.join("node_modules/jose").exists(), "jose is missing: run `scripts/setup tests`");
+    let script = workspace().join("tests/interop/node/verify.mjs");
+    foreign_client(|| {
+        let mut command = Command::new("node");
+        command.arg(&script).env("SYMBOLON_INTEROP_NODE", &packages);
+        command
+    })
+    .await;
+}
+
+async fn foreign_client(command: impl Fn() -> Command) {
+    let dev = Dev::shared().await;
+    let call = Call::get("/v1/token?upstream=notes").header("symbolon-request", "true");
+    let token = call.send(dev.address("sidecar.url")).await.unwrap().text("access_token");
+    let issuer = dev.text("broker.url");
+    let verify = |token: &str, audience: &str| {
+        let mut command = command();
+        command.args([&format!("{issuer}/.well-known/jwks.json"), issuer, audience]);
+        run(command, token)
+    };
+    let good = verify(&token, "https://notes.internal");
+    assert_eq!(good["verified"], true, "{good}");
+    assert!(good["sub"].as_str().unwrap().starts_with("spiffe://dev.symbolon.local/"), "{good}");
+    let other = verify(&token, "https://orders.internal");
+    assert_eq!(other["verified"], false, "another audience: {other}");
+    for tampered in tampered(&token) {
+        let refused = verify(&tampered, "https://notes.internal");
+        assert_eq!(refused["verified"], false, "{tampered}: {refused}");
+    }
+}
+
+fn tampered(token: &str) -> [String; 3] {
+    let parts: Vec<&str> = token.split('.').collect();
+    let [header, payload, signature] = parts[..] else { panic!("three parts") };
+    let mut claims: Value = serde_json::from_slice(&decode(payload)).unwrap();
+    claims["sub"] = Value::from("spiffe://dev.symbolon.local/root");
+    let mut other_signature = decode(signature);
+    other_signature[40] ^= 1;
+    [
+        format!("{header}.{}.{signature}", encode(claims.to_string().as_bytes())),
+        format!("{header}.{payload}.{}", encode(&other_signature)),
+        format!("{}.{payload}.", encode(br#"{"alg":"none","typ":"at+jwt"}"#)),
+    ]
+}
+
+fn run(mut command: Command, token: &str) -> Value {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(token.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(said.trim())
+        .unwrap_or_else(|_| panic!("{said}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Where `scripts/setup` puts what the tests need.
+fn cache() -> PathBuf {
+    let named =
+        |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("SYMBOLON_CACHE")
+        .or_else(|| named("XDG_CACHE_HOME").map(|folder| folder.join("symbolon")))
+        .or_else(|| named("HOME").map(|folder| folder.join(".cache/symbolon")))
+        .unwrap()
+}

@@ -1,0 +1,128 @@
+//! Client assertions: one use each, our issuer as the only audience, and strict in everything else.
+//! Not here: evidence of platforms.
+
+use serde_json::{Value, json};
+use symbolon_e2e::issuer::{KEY_ID, TestIssuer, encode};
+use symbolon_e2e::machine::now;
+use tokio::task::JoinSet;
+
+use super::{Issuing, assert_refused, claims};
+
+#[tokio::test]
+async fn an_assertion_buys_once() {
+    let issuing = Issuing::start().await;
+    let assertion = issuing.assertion();
+    assert_eq!(issuing.present(&assertion).await.status, 200);
+    for _ in 0..3 {
+        assert_refused(&issuing.present(&assertion).await, 401, "invalid_client", "evidence_replayed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_hundred_at_once_exactly_one_wins() {
+    let issuing = std::sync::Arc::new(Issuing::start().await);
+    let assertion = issuing.assertion();
+    let mut presented = JoinSet::new();
+    for _ in 0..100 {
+        let (issuing, assertion) = (std::sync::Arc::clone(&issuing), assertion.clone());
+        presented.spawn(async move { issuing.present(&assertion).await });
+    }
+    let answers = presented.join_all().await;
+    let won = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(won, 1);
+    for lost in answers.iter().filter(|answer| answer.status != 200) {
+        assert_refused(lost, 401, "invalid_client", "evidence_replayed");
+    }
+}
+
+#[tokio::test]
+async fn a_spent_assertion_stays_spent_after_a_restart() {
+    let mut issuing = Issuing::start().await;
+    let assertion = issuing.assertion();
+    assert_eq!(issuing.present(&assertion).await.status, 200);
+    issuing.broker.process.kill();
+    issuing.broker.restart().await;
+    assert_refused(&issuing.present(&assertion).await, 401, "invalid_client", "evidence_replayed");
+}
+
+#[tokio::test]
+async fn an_assertion_with_wrong_claims_buys_nothing() {
+    let issuing = Issuing::start().await;
+    let url = issuing.broker.url.clone();
+    let changes: Vec<(&str, Value)> = vec![
+        ("aud", json!("https://other.example")),
+        ("aud", json!(format!("{url}/oauth2/token"))),
+        ("aud", json!(format!("{url}/"))),
+        ("aud", json!([url, "https://other.example"])),
+        ("aud", json!([])),
+        ("aud", Value::Null),
+        ("iss", json!("somebody")),
+        ("iss", json!(url)),
+        ("sub", json!("somebody")),
+        ("sub", Value::Null),
+        ("jti", Value::Null),
+        ("jti", json!("")),
+        ("exp", Value::Null),
+        ("exp", json!(now() - 1)),
+        ("exp", json!((now() + 60).to_string())),
+        ("exp", json!(now() + 100 * 365 * 86_400)),
+        ("exp", json!(1e300)),
+        ("exp", json!(-1)),
+        ("iat", json!(now() + 600)),
+        ("nbf", json!(now() + 600)),
+    ];
+    for (member, value) in changes {
+        let mut claims = issuing.assertion_claims();
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(member);
+        } else {
+            claims[member] = value.clone();
+        }
+        let assertion = issuing.client.sign(&json!({"alg": "ES256", "kid": KEY_ID}), &claims);
+        let answer = issuing.present(&assertion).await;
+        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_eq!(
+            (answer.status, answer.text("error").as_str()),
+            (401, "invalid_client"),
+            "{member} = {value}: {said}"
+        );
+    }
+    let spent = issuing.present(&issuing.assertion()).await;
+    assert_eq!(spent.status, 200, "the client itself is still welcome");
+}
+
+#[tokio::test]
+async fn an_assertion_by_another_key_or_algorithm_buys_nothing() {
+    let issuing = Issuing::start().await;
+    let stranger = TestIssuer::new("tester");
+    let claims = issuing.assertion_claims();
+    let header = json!({"alg": "ES256", "kid": KEY_ID});
+    let genuine = issuing.client.sign(&header, &claims);
+    let (signed, _) = genuine.rsplit_once('.').unwrap();
+    let payload = signed.split('.').nth(1).unwrap();
+    let none = encode(br#"{"alg":"none"}"#);
+    for (what, assertion) in [
+        ("another key", stranger.sign(&header, &claims)),
+        (
+            "another key that it brings along",
+            stranger.sign(&json!({"alg": "ES256", "jwk": stranger.jwk()}), &claims),
+        ),
+        ("no signature", format!("{signed}.")),
+        ("alg none", format!("{none}.{payload}.")),
+        ("not a token", "x".to_owned()),
+        ("a very long one", "a".repeat(20_000)),
+    ] {
+        let answer = issuing.present(&assertion).await;
+        assert!(matches!(answer.status, 400 | 401 | 413), "{what}: {}", answer.status);
+        assert!(answer.json().get("access_token").is_none(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_access_token_of_ours_is_no_assertion() {
+    let issuing = Issuing::start().await;
+    let token = issuing.present(&issuing.assertion()).await.text("access_token");
+    assert_eq!(claims(&token)["iss"], issuing.broker.url);
+    let answer = issuing.present(&token).await;
+    assert_eq!((answer.status, answer.text("error").as_str()), (401, "invalid_client"));
+}

@@ -1,0 +1,13 @@
+//! The suites: each file runs real programs, or looks at the whole workspace.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+
+mod architecture;
+mod crash;
+mod deploy;
+mod dev;
+mod interop;
+mod issuing;
+mod josekit;
+mod jwks_outage;
+mod readme;
+mod verifying;
