@@ -23,7 +23,7 @@ use crate::refusal::Refusal;
 pub(crate) use attested::{Attested, Method, attested_shape};
 pub(crate) use blueprint::{Blueprint, BlueprintError, Surroundings};
 pub(crate) use mapping::MappingError;
-pub(crate) use unix::ProcessError;
+pub(crate) use unix::{DigestError, ProcessError};
 
 /// The answer of an attestor, boxed so that attestors of all kinds stand in one list.
 pub(crate) type AttestFuture<'a> = Pin<Box<dyn Future<Output = Result<Attested, Refusal>> + Send + 'a>>;

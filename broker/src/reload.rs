@@ -2,15 +2,22 @@
 //! Not here: what they say. A set that does not validate changes nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use symbolon_audit::{Event, Outcome, Record};
 use symbolon_config::Watch;
 use symbolon_daemon::{Clock, Lifecycle};
 use symbolon_identity::Timestamp;
+use symbolon_policies::PolicyErrors;
 
 use crate::metrics::PolicyMetrics;
 use crate::policies::{CurrentSet, Policies};
 use crate::store::{Entry, Ledger};
+
+/// So long the folder has to stay the same before what it holds counts.
+const SETTLING: Duration = Duration::from_millis(100);
+/// So often we look before we give up until the next change.
+const SETTLING_LOOKS: u32 = 50;
 
 /// Keeps the policies in force up to date.
 #[derive(Debug)]
@@ -27,6 +34,8 @@ impl PolicyReload {
         let mut watch = Watch::new([self.policies.folder().to_path_buf()]);
         let mut asked = lifecycle.reloads();
         lifecycle.spawn_background("policy_reload", async move {
+            // What changed between the first load and the first look of the watch would otherwise never be seen.
+            self.reload().await;
             loop {
                 tokio::select! {
                     () = watch.changed() => {}
@@ -38,8 +47,7 @@ impl PolicyReload {
     }
 
     async fn reload(&self) {
-        let folder = self.policies.folder().to_path_buf();
-        let Ok(loaded) = tokio::task::spawn_blocking(move || CurrentSet::load(&folder)).await else { return };
+        let Some(loaded) = self.load_settled().await else { return };
         let record = match loaded {
             Ok(set) => self.adopt(set),
             Err(errors) => {
@@ -59,6 +67,30 @@ impl PolicyReload {
         {
             tracing::error!(event.name = "policies.unrecorded", "a reload of the policies is not on record");
         }
+    }
+
+    /// The set that the folder holds twice in a row. A folder that somebody is still writing to may lack a `forbid` that
+    /// is about to be there; the set in force stays until the folder has settled.
+    async fn load_settled(&self) -> Option<Result<CurrentSet, PolicyErrors>> {
+        let mut before = self.load().await?;
+        for _ in 0..SETTLING_LOOKS {
+            tokio::time::sleep(SETTLING).await;
+            let now = self.load().await?;
+            if fingerprint(&before) == fingerprint(&now) {
+                return Some(now);
+            }
+            before = now;
+        }
+        tracing::warn!(
+            event.name = "policies.unsettled",
+            "the policies keep changing, the last good ones stay in force"
+        );
+        None
+    }
+
+    async fn load(&self) -> Option<Result<CurrentSet, PolicyErrors>> {
+        let folder = self.policies.folder().to_path_buf();
+        tokio::task::spawn_blocking(move || CurrentSet::load(&folder)).await.ok()
     }
 
     fn adopt(&self, set: CurrentSet) -> Option<Record> {
@@ -81,5 +113,13 @@ impl PolicyReload {
 
     fn event(&self, event: Event, outcome: Outcome) -> Record {
         Record::new(event, Timestamp::from_secs_saturating(self.clock.unix_seconds()), outcome)
+    }
+}
+
+/// What was loaded, comparable; the texts of the errors for a folder that is not valid.
+fn fingerprint(loaded: &Result<CurrentSet, PolicyErrors>) -> String {
+    match loaded {
+        Ok(set) => set.fingerprint().to_owned(),
+        Err(errors) => errors.to_string(),
     }
 }

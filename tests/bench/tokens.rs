@@ -64,7 +64,7 @@ fn proofs(folder: &Path, target: &str) -> Result<()> {
 
 fn token(key: &SigningKey, number: usize, confirmation: Option<Confirmation>) -> Result<String> {
     let now = now()?;
-    let expires = now.saturating_add(Duration::from_secs(6 * 3600));
+    let expires = now.saturating_add(Duration::from_hours(6));
     let mut claims =
         Claims::new(Issuer::parse(ISSUER)?, Subject::parse(SUBJECT)?, AUDIENCE.parse()?, expires);
     claims.client_id = Some(SUBJECT.parse()?);

@@ -20,6 +20,7 @@ use super::mapping::{Mapping, MappingError};
 use super::{AttestFuture, Attested, Attestor, Evidence, Method};
 use crate::grants::Credential;
 use crate::refusal::Refusal;
+pub(crate) use digest::DigestError;
 use digest::Digests;
 use process::Opened;
 pub(crate) use process::ProcessError;
@@ -105,9 +106,14 @@ impl PeerReader {
             return Ok(None);
         };
         if let Some(Opened { file, path }) = opened {
-            let _turn = self.turns.wait(peer.uid).await.ok_or(ProcessError::Interrupted)?;
+            let turn = self.turns.wait(peer.uid).await.ok_or(ProcessError::Interrupted)?;
             let digests = Arc::clone(&self.digests);
-            let sha256 = off_thread(move || Ok(digests.of(&file)?)).await?;
+            // The turn goes along: when the caller hangs up this future is dropped, but the hashing goes on.
+            let hashing = move || {
+                let _turn = turn;
+                Ok(digests.of(&file)?)
+            };
+            let sha256 = off_thread(hashing).await?;
             peer.executable = Some(Executable { path, sha256 });
         }
         Ok(Some(peer))

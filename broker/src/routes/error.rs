@@ -13,7 +13,7 @@ use symbolon_issuers::IssuerError;
 use symbolon_token::TokenError;
 use symbolon_wire::{ErrorCode, OAuthError};
 
-use crate::attest::ProcessError;
+use crate::attest::{DigestError, ProcessError};
 use crate::audit::{AuditError, Audited};
 use crate::refusal::Refusal;
 use crate::store::{Conflict, LedgerError};
@@ -112,10 +112,14 @@ fn evidence_face(error: &IssuerError) -> Face {
 
 fn process_face(error: &ProcessError) -> Face {
     match error {
-        ProcessError::Ended | ProcessError::Hidden(_) | ProcessError::Executable(_) => {
+        ProcessError::Ended
+        | ProcessError::Executable(DigestError::Changed | DigestError::NotAnExecutable) => {
             unproven(ReasonCode::MappingFailed)
         }
-        ProcessError::Interrupted => outage(ReasonCode::Busy, SOON),
+        // Ours, not the caller's: out of descriptors, a disk that fails.
+        ProcessError::Hidden(_)
+        | ProcessError::Executable(DigestError::Io(_))
+        | ProcessError::Interrupted => outage(ReasonCode::Busy, SOON),
     }
 }
 

@@ -79,7 +79,11 @@ fn open_as(
 
 /// The second number of the line `Uid:` (proc(5)).
 fn effective_uid(pid: u32) -> Result<u32, ProcessError> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| ProcessError::Ended)?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => ProcessError::Ended,
+        _ if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => ProcessError::Ended,
+        _ => ProcessError::Hidden(error),
+    })?;
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
     line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).ok_or(ProcessError::Ended)
 }
@@ -110,7 +114,15 @@ mod tests {
     }
 
     fn start(path: &Path) -> Child {
-        Command::new(path).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+        // Another test may fork between our writing the file and closing it; until its child runs another program
+        // the file counts as being written (ETXTBSY).
+        for _ in 0..100_000 {
+            match Command::new(path).stdin(Stdio::piped()).stdout(Stdio::null()).spawn() {
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                started => return started.unwrap(),
+            }
+        }
+        panic!("{} stays busy", path.display())
     }
 
     fn stop(mut child: Child) {
