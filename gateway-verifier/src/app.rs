@@ -24,7 +24,7 @@ use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::reload::Reloader;
-use crate::trail::{Trail, trail};
+use crate::trail::Trail;
 
 /// How often gauges are brought up to date.
 const GAUGES: Duration = Duration::from_secs(5);
@@ -182,22 +182,17 @@ fn record(
     now: &Now,
     lifecycle: &Lifecycle,
 ) -> Result<Trail, anyhow::Error> {
-    let opened = if let Some(audit) = &config.audit {
-        let file = audit.file.display();
-        let opened = FileSink::open(&audit.file).with_context(|| format!("the audit file `{file}`"))?;
-        lifecycle.spawn("audit_file", opened.writer.run());
-        Some((opened.sink, opened.repaired_bytes))
-    } else {
+    let Some(audit) = &config.audit else {
         tracing::warn!(event.name = "audit.off", "there is no `audit` section: decisions are not recorded");
-        None
+        return Ok(Trail::without_file(metrics.clone()));
     };
-    let repaired = opened.as_ref().map_or(0, |(_, repaired)| *repaired);
-    let (trail, scribe) = trail(opened.map(|(sink, _)| sink), metrics, now);
+    let file = audit.file.display();
+    let opened = FileSink::open(&audit.file).with_context(|| format!("the audit file `{file}`"))?;
+    lifecycle.spawn("audit_file", opened.writer.run());
+    let (trail, scribe) = Trail::to_file(opened.sink, metrics.clone(), now.clone());
     lifecycle.spawn("audit", scribe.run());
-    trail.report(
-        Record::new(Event::ProgramStarted, now.now(), Outcome::Success)
-            .with_detail("repaired_bytes", repaired),
-    );
+    let started = Record::new(Event::ProgramStarted, now.now(), Outcome::Success);
+    trail.report(started.with_detail("repaired_bytes", opened.repaired_bytes));
     Ok(trail)
 }
 

@@ -82,6 +82,10 @@ impl IdentityHeaders {
         let actors = claims.actor.as_ref().map(|actor| {
             let mut list = String::new();
             for actor in actor.chain() {
+                // A name says nothing without its issuer, and the list has no place for one.
+                if actor.issuer.as_ref().is_some_and(|issuer| *issuer != claims.issuer) {
+                    return Err(Rejection::new(ReasonCode::Malformed).because("`act` is of another issuer"));
+                }
                 let name = actor.subject.as_str();
                 // In a list, a comma or a space inside a name would make two names of it.
                 if name.contains([',', ' ']) {
@@ -109,7 +113,7 @@ impl IdentityHeaders {
 }
 
 /// A claim as a header value: visible ASCII and inner spaces only, so that no proxy, log or framework on the way can
-/// read it differently (`security.md` P25).
+/// read it differently.
 fn value(claim: &'static str, text: &str) -> Result<HeaderValue, Rejection> {
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     let framed = text.starts_with(' ') || text.ends_with(' ');

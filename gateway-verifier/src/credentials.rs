@@ -1,11 +1,13 @@
 //! The credential of a request: exactly one token in one place, and at most one proof.
 //! Not here: whether it is any good (`stages/verify.rs`).
 
-use http::header::{AUTHORIZATION, HeaderName};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
+use percent_encoding::percent_decode_str;
 use symbolon_identity::ReasonCode;
-use symbolon_wire::header::{DPOP, TXN_TOKEN};
+use symbolon_wire::header::DPOP;
 
+use crate::headers::is_credential_elsewhere;
 use crate::rejection::Rejection;
 
 /// How the token was presented.
@@ -34,13 +36,6 @@ impl std::fmt::Debug for Credentials<'_> {
     }
 }
 
-/// Where credentials are that we know of and do not read: transaction tokens and the WIMSE headers.
-static ELSEWHERE: [HeaderName; 3] = [
-    HeaderName::from_static(TXN_TOKEN),
-    HeaderName::from_static("workload-identity-token"),
-    HeaderName::from_static("workload-proof-token"),
-];
-
 impl<'a> Credentials<'a> {
     /// Reads the credential from `Authorization` and `DPoP`; tokens in query or body are not read (RFC 9700 §4.3.2).
     ///
@@ -52,15 +47,14 @@ impl<'a> Credentials<'a> {
     pub fn read(headers: &'a HeaderMap, query: Option<&str>) -> Result<Option<Self>, Rejection> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let first = values.next();
-        let elsewhere =
-            ELSEWHERE.iter().any(|name| headers.contains_key(name)) || query.is_some_and(has_query_token);
+        let elsewhere = headers.keys().any(is_credential_elsewhere) || query.is_some_and(has_query_token);
         if values.next().is_some() || (first.is_some() && elsewhere) {
             return Err(Rejection::new(ReasonCode::MultipleTokens));
         }
         let Some(value) = first else {
             // INVARIANT: anonymous means that nothing was sent anywhere; a credential in a place that is not read
             // must not make an optional route treat its sender as a stranger.
-            let anonymous = !elsewhere && !headers.contains_key(DPOP);
+            let anonymous = !elsewhere && !headers.contains_key(&PROOF);
             return if anonymous { Ok(None) } else { Err(Rejection::new(ReasonCode::TokenMissing)) };
         };
         let (scheme, token) = authorization(value)?;
@@ -83,7 +77,9 @@ fn authorization(value: &HeaderValue) -> Result<(Scheme, &str), Rejection> {
             Rejection::new(ReasonCode::TokenMissing).because("the Authorization scheme is not one of ours")
         );
     };
-    let token68 = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    let token68 = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+    };
     if token.is_empty() || !token.bytes().all(token68) {
         return Err(malformed());
     }
@@ -92,7 +88,7 @@ fn authorization(value: &HeaderValue) -> Result<(Scheme, &str), Rejection> {
 
 /// RFC 9449 §4.3, check 1: not more than one `DPoP` header.
 fn proof(headers: &HeaderMap) -> Result<Option<&str>, Rejection> {
-    let mut values = headers.get_all(DPOP).iter();
+    let mut values = headers.get_all(&PROOF).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let invalid = |why| Rejection::new(ReasonCode::ProofInvalid).because(why);
     if values.next().is_some() {
@@ -103,12 +99,16 @@ fn proof(headers: &HeaderMap) -> Result<Option<&str>, Rejection> {
 
 /// RFC 6750 §2.3; the parameter is not read, but beside a header it is a second credential.
 fn has_query_token(query: &str) -> bool {
-    query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
+    let name =
+        |pair: &str| percent_decode_str(pair.split('=').next().unwrap_or_default()).collect::<Vec<_>>();
+    // The usual query has no such letters in a row; only then is it worth decoding.
+    query.split(['&', ';']).any(|pair| pair.starts_with(['a', '%']) && name(pair) == b"access_token")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::HeaderName;
 
     fn read(pairs: &[(&str, &str)], query: Option<&str>) -> Result<Option<(Scheme, String)>, ReasonCode> {
         let mut headers = HeaderMap::new();
@@ -169,5 +169,10 @@ mod tests {
         assert_eq!(read(&[], Some("page=2")), Ok(None));
         assert_eq!(read(&[("dpop", "x")], None), Err(ReasonCode::TokenMissing));
         assert_eq!(read(&[], Some("access_token=x")), Err(ReasonCode::TokenMissing));
+        assert_eq!(read(&[], Some("a=b&access%5Ftoken=x")), Err(ReasonCode::TokenMissing));
+        assert_eq!(read(&[], Some("%61ccess_token=x")), Err(ReasonCode::TokenMissing));
+        for elsewhere in ["txn-token", "Txn_Token", "workload-access-token", "Workload.Identity.Token"] {
+            assert_eq!(read(&[(elsewhere, "x")], None), Err(ReasonCode::TokenMissing), "{elsewhere}");
+        }
     }
 }

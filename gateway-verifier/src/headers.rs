@@ -1,5 +1,5 @@
 //! The header firewall: which header names are ours in any spelling, and so never pass from a client to an API.
-//! Not here: the values that are set instead (`identity.rs`), and hop-by-hop headers (`symbolon-http`).
+//! Not here: the values that are set instead (`caller.rs`), and hop-by-hop headers (`symbolon-http`).
 
 use http::HeaderMap;
 use http::header::HeaderName;
@@ -15,9 +15,10 @@ enum Kind {
     Plain,
 }
 
-/// Headers that some framework takes for the real path, method, host or peer (`security.md` P3); we trust no client's.
+/// Headers that some framework takes for the real path, method, host or peer; we trust no client's.
 const REWRITES: &[&str] = &[
     "forwarded",
+    "proxy",
     "x-auth-reason",
     "x-envoy-original-path",
     "x-http-method",
@@ -58,13 +59,21 @@ pub fn passes(name: &HeaderName, forward_credential: bool) -> bool {
     }
 }
 
-/// `HeaderName` is lower-case already; what is left to fold are `_`, `.` and space, which CGI, WSGI and some
-/// proxies turn into `-` or take for it (CVE-2026-39858 and its follow-ups).
+/// Whether a header of this name is a credential in a place that is not read, or the twin of one in another spelling.
+#[must_use]
+pub fn is_credential_elsewhere(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let read_here = matches!(name, "authorization" | "dpop");
+    !read_here && (CREDENTIALS.iter().any(|known| folds_to(name, known)) || is_workload_token(name))
+}
+
+/// `HeaderName` is lower-case already; what is left to fold is everything but letters and digits: CGI, WSGI and some
+/// proxies turn `_`, `.` or any such byte into one (CVE-2026-39858 and its follow-ups).
 fn kind(name: &str) -> Kind {
     let exact = !name.bytes().any(is_alias);
     // Only a few initials can begin a name that matters; this keeps the usual request to one look per header.
     match name.bytes().find(|byte| *byte != b'-' && !is_alias(*byte)) {
-        Some(b'a' | b'd' | b'f' | b's' | b't' | b'w' | b'x') => {}
+        Some(b'a' | b'd' | b'f' | b'p' | b's' | b't' | b'w' | b'x') => {}
         _ => return Kind::Plain,
     }
     let credential = CREDENTIALS.iter().any(|known| folds_to(name, known)) || is_workload_token(name);
@@ -77,7 +86,7 @@ fn kind(name: &str) -> Kind {
 }
 
 fn is_alias(byte: u8) -> bool {
-    matches!(byte, b'_' | b'.' | b' ')
+    byte != b'-' && !byte.is_ascii_alphanumeric()
 }
 
 fn fold(byte: u8) -> u8 {
@@ -130,6 +139,10 @@ mod tests {
             "X_Request_Id",
             "x.request.id",
             "x-auth-reason",
+            "X~Workload~Id",
+            "x!workload!id",
+            "x-forwarded^uri",
+            "Proxy",
             "symbolon-stream",
             "Symbolon_Stream",
             "txn_token",

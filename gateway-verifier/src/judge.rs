@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use symbolon_http::forward::{Cleared, Upstream};
 use symbolon_identity::{ReasonCode, Timestamp};
 use symbolon_wire::header as names;
@@ -128,23 +128,36 @@ impl Cleared for Admitted {
     /// Strip first, then set: what the API reads of a caller comes from the verified token only.
     fn edit_request(&self, headers: &mut HeaderMap) {
         headers::strip(headers, self.route.forward_credential);
-        headers.insert(names::REQUEST_ID, self.request_id.clone());
+        headers.reserve(MOST_SET);
+        headers.insert(&REQUEST_ID, self.request_id.clone());
         if let (Caller::Verified { caller, .. }, Some(rule)) = (&self.caller, &self.route.verify) {
             identify(headers, caller, rule);
         }
     }
 }
 
+/// The most headers that are set on one request.
+const MOST_SET: usize = 7;
+
+// Parsed once, rather than on each request.
+static REQUEST_ID: HeaderName = HeaderName::from_static(names::REQUEST_ID);
+static WORKLOAD_ID: HeaderName = HeaderName::from_static(names::WORKLOAD_ID);
+static WORKLOAD_SUBJECT: HeaderName = HeaderName::from_static(names::WORKLOAD_SUBJECT);
+static WORKLOAD_ISSUER: HeaderName = HeaderName::from_static(names::WORKLOAD_ISSUER);
+static WORKLOAD_AUDIENCE: HeaderName = HeaderName::from_static(names::WORKLOAD_AUDIENCE);
+static WORKLOAD_SCOPE: HeaderName = HeaderName::from_static(names::WORKLOAD_SCOPE);
+static WORKLOAD_ACTORS: HeaderName = HeaderName::from_static(names::WORKLOAD_ACTORS);
+
 fn identify(headers: &mut HeaderMap, caller: &VerifiedCaller, rule: &VerifyRule) {
     let identity = caller.headers();
-    headers.insert(names::WORKLOAD_ID, identity.id.clone());
-    headers.insert(names::WORKLOAD_SUBJECT, identity.subject.clone());
-    headers.insert(names::WORKLOAD_ISSUER, identity.issuer.clone());
-    headers.insert(names::WORKLOAD_AUDIENCE, rule.audience_header.clone());
+    headers.insert(&WORKLOAD_ID, identity.id.clone());
+    headers.insert(&WORKLOAD_SUBJECT, identity.subject.clone());
+    headers.insert(&WORKLOAD_ISSUER, identity.issuer.clone());
+    headers.insert(&WORKLOAD_AUDIENCE, rule.audience_header.clone());
     if let Some(scope) = &identity.scope {
-        headers.insert(names::WORKLOAD_SCOPE, scope.clone());
+        headers.insert(&WORKLOAD_SCOPE, scope.clone());
     }
     if let Some(actors) = &identity.actors {
-        headers.insert(names::WORKLOAD_ACTORS, actors.clone());
+        headers.insert(&WORKLOAD_ACTORS, actors.clone());
     }
 }

@@ -227,7 +227,7 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
 mod tests {
     use super::*;
 
-    /// The table of `interfaces.md` §5, written out: reason, status, OAuth error.
+    /// The documented table, written out: reason, status, OAuth error.
     const TABLE: &[(&str, u16, Option<&str>)] = &[
         ("token_missing", 401, None),
         ("multiple_tokens", 400, Some("invalid_request")),

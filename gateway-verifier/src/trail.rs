@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use symbolon_audit::{Actor, Event, FileSink, Outcome, Record, RefusalCounters, Target, Token};
+use symbolon_audit::{Actor, Event, FileSink, Outcome, Record, RefusalCount, RefusalCounters, Target, Token};
+use symbolon_identity::ReasonCode;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -14,75 +15,96 @@ use crate::decisions::{Circumstances, Recent, Rejected};
 use crate::metrics::Metrics;
 use crate::rejection::verdict;
 
-/// Records that wait for the file at most; then they are lost and counted.
-const QUEUE: usize = 4_096;
+/// Entries that wait for the file at most; then they are lost and counted.
+const QUEUE: usize = 8_192;
 /// Counters of strangers at one time.
 const STRANGERS: usize = 4_096;
-const BATCH: usize = 64;
+/// The most entries that are written in one go.
+const BATCH: usize = 512;
+/// How long entries gather before they are written, so that a busy gateway is not woken for each.
+const GATHER: Duration = Duration::from_millis(20);
 const TICK: Duration = Duration::from_secs(10);
 
 /// Where the fronts report.
 #[derive(Debug)]
 pub struct Trail {
-    queue: mpsc::Sender<Record>,
-    strangers: Arc<RefusalCounters>,
+    ledger: Option<Ledger>,
     recent: Recent,
     metrics: Metrics,
+}
+
+/// The way to the audit file, if there is one.
+#[derive(Debug)]
+struct Ledger {
+    queue: mpsc::Sender<Entry>,
+    strangers: Arc<RefusalCounters>,
+}
+
+/// What happened; it becomes a record when it is written, not while a request waits.
+#[derive(Debug)]
+enum Entry {
+    /// A caller was let through, or rejected for this reason.
+    Caller { caller: Arc<VerifiedCaller>, at: Circumstances, rejected: Option<ReasonCode> },
+    /// Something happened to the program itself.
+    Program(Box<Record>),
 }
 
 /// The task that writes what was reported.
 #[derive(Debug)]
 pub struct Scribe {
-    queue: mpsc::Receiver<Record>,
+    queue: mpsc::Receiver<Entry>,
     strangers: Arc<RefusalCounters>,
-    sink: Option<FileSink>,
+    sink: FileSink,
     metrics: Metrics,
     now: Now,
 }
 
-/// A trail and its scribe; without a sink nothing is written and only recent rejections can be looked up.
-#[must_use]
-pub fn trail(sink: Option<FileSink>, metrics: &Metrics, now: &Now) -> (Trail, Scribe) {
-    let (sender, queue) = mpsc::channel(QUEUE);
-    let strangers = Arc::new(RefusalCounters::new(STRANGERS));
-    let trail = Trail {
-        queue: sender,
-        strangers: Arc::clone(&strangers),
-        recent: Recent::default(),
-        metrics: metrics.clone(),
-    };
-    (trail, Scribe { queue, strangers, sink, metrics: metrics.clone(), now: now.clone() })
-}
-
 impl Trail {
+    /// A trail that writes nothing; recent rejections can still be looked up.
+    #[must_use]
+    pub fn without_file(metrics: Metrics) -> Self {
+        Self { ledger: None, recent: Recent::default(), metrics }
+    }
+
+    /// A trail that leads to a file, and the task that writes it.
+    #[must_use]
+    pub fn to_file(sink: FileSink, metrics: Metrics, now: Now) -> (Self, Scribe) {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let strangers = Arc::new(RefusalCounters::new(STRANGERS));
+        let ledger = Ledger { queue: sender, strangers: Arc::clone(&strangers) };
+        let trail = Self { ledger: Some(ledger), recent: Recent::default(), metrics: metrics.clone() };
+        (trail, Scribe { queue, strangers, sink, metrics, now })
+    }
+
     /// Reports a rejection: on record if the caller was verified, counted otherwise; kept for explaining in both cases.
     pub fn rejected(&self, rejected: Rejected) {
         let (code, at) = (rejected.rejection.code(), &rejected.at);
         self.metrics.rejected(code);
-        match rejected.rejection.caller() {
-            None => self.strangers.count(code, at.source, at.time),
-            Some(caller) => {
-                let ours = verdict(code).status.is_server_error();
-                let outcome = if ours { Outcome::Failed } else { Outcome::Denied };
-                let mut record = Record::new(Event::RequestRejected, at.time, outcome);
-                record.reason = Some(code);
-                describe(&mut record, caller, at);
-                self.report(record);
+        match (&self.ledger, rejected.rejection.caller()) {
+            (None, _) => {}
+            (Some(ledger), None) => ledger.strangers.count(code, at.source, at.time),
+            (Some(_), Some(caller)) => {
+                let caller = Arc::clone(caller);
+                self.enter(Entry::Caller { caller, at: at.clone(), rejected: Some(code) });
             }
         }
         self.recent.keep(rejected);
     }
 
     /// Reports a caller whose token was verified for the first time.
-    pub fn admitted(&self, caller: &VerifiedCaller, at: &Circumstances) {
-        let mut record = Record::new(Event::RequestAdmitted, at.time, Outcome::Success);
-        describe(&mut record, caller, at);
-        self.report(record);
+    pub fn admitted(&self, caller: &Arc<VerifiedCaller>, at: impl FnOnce() -> Circumstances) {
+        if self.ledger.is_some() {
+            self.enter(Entry::Caller { caller: Arc::clone(caller), at: at(), rejected: None });
+        }
     }
 
     /// Reports what happened to the program itself.
     pub fn report(&self, record: Record) {
-        if self.queue.try_send(record).is_err() {
+        self.enter(Entry::Program(Box::new(record)));
+    }
+
+    fn enter(&self, entry: Entry) {
+        if self.ledger.as_ref().is_some_and(|ledger| ledger.queue.try_send(entry).is_err()) {
             self.metrics.audit_lost.inc();
         }
     }
@@ -100,11 +122,27 @@ impl Trail {
     }
 }
 
-fn describe(record: &mut Record, caller: &VerifiedCaller, at: &Circumstances) {
+impl Entry {
+    fn record(self) -> Record {
+        match self {
+            Self::Program(record) => *record,
+            Self::Caller { caller, at, rejected } => of_caller(&caller, &at, rejected),
+        }
+    }
+}
+
+fn of_caller(caller: &VerifiedCaller, at: &Circumstances, rejected: Option<ReasonCode>) -> Record {
+    let (event, outcome) = match rejected {
+        None => (Event::RequestAdmitted, Outcome::Success),
+        Some(code) if verdict(code).status.is_server_error() => (Event::RequestRejected, Outcome::Failed),
+        Some(_) => (Event::RequestRejected, Outcome::Denied),
+    };
     let claims = caller.token().claims();
     let key = claims.confirmation.and_then(|confirmation| confirmation.jkt);
     let acts = claims.actor.is_some();
     let rule = at.route.as_ref().and_then(|route| route.verify.as_ref());
+    let mut record = Record::new(event, at.time, outcome);
+    record.reason = rejected;
     record.decision_id = Some(at.id.clone());
     record.source = Some(at.source.map_or_else(|| "unix".to_owned(), |address| address.to_string()));
     record.actor = Some(Actor {
@@ -125,6 +163,7 @@ fn describe(record: &mut Record, caller: &VerifiedCaller, at: &Circumstances) {
         expires_at: claims.expires_at,
         bounded_by: None,
     });
+    record
 }
 
 impl Scribe {
@@ -139,28 +178,26 @@ impl Scribe {
                     if received == 0 {
                         break;
                     }
-                    self.write(batch.drain(..)).await;
+                    self.write(batch.drain(..).map(Entry::record)).await;
+                    tokio::time::sleep(GATHER).await;
                 }
                 _ = tick.tick() => {
                     let finished = self.strangers.take_finished(self.now.now());
-                    self.write(finished.iter().map(symbolon_audit::RefusalCount::record)).await;
+                    self.write(finished.iter().map(RefusalCount::record)).await;
                 }
             }
         }
         let rest = self.strangers.take_all();
-        self.write(rest.iter().map(symbolon_audit::RefusalCount::record)).await;
+        self.write(rest.iter().map(RefusalCount::record)).await;
     }
 
     /// Appends all at once, so that the file groups them into few flushes.
     async fn write(&self, records: impl Iterator<Item = Record>) {
-        let Some(sink) = &self.sink else { return };
-        let written = futures_util::future::join_all(records.map(|record| sink.append(record))).await;
+        let written = futures_util::future::join_all(records.map(|record| self.sink.append(record))).await;
         for outcome in written {
-            if outcome.is_ok() {
-                self.metrics.audit_written.inc()
-            } else {
-                self.metrics.audit_lost.inc()
-            };
+            let counter =
+                if outcome.is_ok() { &self.metrics.audit_written } else { &self.metrics.audit_lost };
+            counter.inc();
         }
     }
 }

@@ -96,8 +96,8 @@ impl Shared {
             Caller::Verified { fresh: false, .. } => AdmittedCaller::Known,
             Caller::Verified { caller, fresh: true } => {
                 let route = Some(Arc::clone(admitted.route()));
-                let at = Circumstances { id: self.ids.decision(now), time: now, route, source };
-                self.trail.admitted(caller, &at);
+                let at = || Circumstances { id: self.ids.decision(now), time: now, route, source };
+                self.trail.admitted(caller, at);
                 AdmittedCaller::Fresh
             }
             Caller::Anonymous => AdmittedCaller::Anonymous,

@@ -126,12 +126,15 @@ impl Verifier {
                 Rejection::new(ReasonCode::WrongAudience).compared(rule.resource.as_str(), actual.join(" "))
             );
         }
-        self.check_possession(checks, trusted, caller)?;
+        let proof = self.check_possession(checks, trusted, caller)?;
         if !rule.scopes.is_subset_of(&claims.scopes) {
             let rejection = Rejection::new(ReasonCode::InsufficientScope);
             return Err(rejection.compared(rule.scopes.as_str(), claims.scopes.as_str()));
         }
-        Ok(())
+        // Last, so that only a request that would go on takes a place in the window.
+        let Some(proof) = proof else { return Ok(()) };
+        let admitted = self.replay.admit(&proof, checks.now);
+        admitted.map_err(|error| Rejection::new(error.reason_code()).because(error.to_string()))
     }
 
     /// A bound token needs its proof by the `DPoP` scheme, an unbound one must be allowed (RFC 9449 §7.1, §7.2).
@@ -140,10 +143,10 @@ impl Verifier {
         checks: &Checks<'_>,
         trusted: &TrustedIssuer,
         caller: &VerifiedCaller,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Option<CheckedProof>, Rejection> {
         let Some(confirmation) = &caller.token().claims().confirmation else {
             return match (trusted.binding, checks.credentials.scheme) {
-                (Binding::WhenBound, Scheme::Bearer) => Ok(()),
+                (Binding::WhenBound, Scheme::Bearer) => Ok(None),
                 (Binding::WhenBound, Scheme::Dpop) => {
                     Err(mismatch("the scheme is DPoP and the token is not bound to a key"))
                 }
@@ -165,8 +168,7 @@ impl Verifier {
                 .because(error.to_string())
                 .compared(expected, proof.thumbprint().to_string())
         })?;
-        let admitted = self.replay.admit(&proof, checks.now);
-        admitted.map_err(|error| Rejection::new(error.reason_code()).because(error.to_string()))
+        Ok(Some(proof))
     }
 
     /// The proof must be for one of our origins and the path that arrived, never for what `Host` says.
