@@ -2,7 +2,7 @@
 //! Not here: whether it is any good (`stages/verify.rs`).
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use symbolon_identity::ReasonCode;
 use symbolon_wire::header::DPOP;
@@ -35,6 +35,9 @@ impl std::fmt::Debug for Credentials<'_> {
         f.debug_struct("Credentials").field("scheme", &self.scheme).finish_non_exhaustive()
     }
 }
+
+// Parsed once, rather than on each request.
+static PROOF: HeaderName = HeaderName::from_static(DPOP);
 
 impl<'a> Credentials<'a> {
     /// Reads the credential from `Authorization` and `DPoP`; tokens in query or body are not read (RFC 9700 §4.3.2).
@@ -108,7 +111,6 @@ fn has_query_token(query: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::HeaderName;
 
     fn read(pairs: &[(&str, &str)], query: Option<&str>) -> Result<Option<(Scheme, String)>, ReasonCode> {
         let mut headers = HeaderMap::new();
