@@ -93,6 +93,7 @@ class Run:
         self.options, self.folder = options, folder
         self.ports = peers.Ports(free_port(), free_port(), free_port())
         self.results: dict[str, list[dict]] = {}
+        self.programs: dict[str, float] = {}
 
     def material(self, *arguments: str) -> None:
         """Asks our generator for keys, tokens or fresh proofs."""
@@ -155,6 +156,23 @@ class Run:
         finally:
             stop(backend)
 
+    def idle(self) -> None:
+        """Resident memory of the three programs of the development set-up, ten seconds after they are ready."""
+        command = [str(pathlib.Path(self.options.binaries) / "symbolon"), "dev", "--json"]
+        command += ["--state-dir", str(self.folder / "dev")]
+        dev = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            dev.stdout.readline()
+            time.sleep(10)
+            children = pathlib.Path(f"/proc/{dev.pid}/task/{dev.pid}/children").read_text().split()
+            for task in pathlib.Path(f"/proc/{dev.pid}/task").iterdir():
+                children += (task / "children").read_text().split()
+            for child in sorted(set(children), key=int):
+                name = pathlib.Path(f"/proc/{child}/exe").resolve().name
+                self.programs[name] = resident_kib(int(child)) / 1024
+        finally:
+            stop(dev)
+
     def markdown(self) -> str:
         """The table for people."""
         rows = ["| case | CPU µs a request (median) | min–max | p99 | memory idle → loaded, MiB |", "|---|---|---|---|---|"]
@@ -166,6 +184,8 @@ class Run:
             rows.append(
                 f"| {name} | {statistics.median(cpu):.1f} | {min(cpu):.1f}–{max(cpu):.1f} | {p99} | {idle:.1f} → {loaded:.1f} |"
             )
+        rows += ["", "| program, idle | memory, MiB |", "|---|---|"]
+        rows += [f"| `{name}` | {memory:.1f} |" for name, memory in self.programs.items()]
         return "\n".join(rows)
 
 
@@ -182,10 +202,11 @@ def main() -> None:
         sys.exit("wrk is missing: run scripts/setup bench")
     with tempfile.TemporaryDirectory(prefix="symbolon-bench-") as folder:
         run = Run(options, pathlib.Path(folder))
+        run.idle()
         run.all()
     table = run.markdown()
     machine = {"kernel": platform.release(), "cores": os.cpu_count(), "load": os.getloadavg()}
-    print(json.dumps({"machine": machine, "results": run.results}, indent=1))
+    print(json.dumps({"machine": machine, "programs": run.programs, "results": run.results}, indent=1))
     print(table)
     if options.markdown:
         options.markdown.write_text(table + "\n")
