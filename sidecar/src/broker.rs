@@ -31,6 +31,7 @@ pub(crate) struct Broker {
     client: GuardedClient,
     token_endpoint: Url,
     source: Source,
+    timeout: Duration,
     key: Arc<ProofKey>,
     time: Time,
     metrics: BrokerMetrics,
@@ -58,6 +59,8 @@ pub enum BrokerSetupError {
 enum AskError {
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
+    #[error("the evidence could not be collected in time")]
+    EvidenceTimedOut,
     #[error(transparent)]
     Proof(#[from] ProofKeyError),
     #[error("the proof cannot be sent")]
@@ -81,17 +84,16 @@ impl Broker {
         let url = config.url.join(paths::TOKEN);
         let token_endpoint = Url::parse(&url).map_err(|source| BrokerSetupError::Url { url, source })?;
         let addresses = AddressPolicy::public().allow_loopback().allow_private();
-        let mut client = GuardedClient::builder()
-            .addresses(addresses)
-            .timeout(config.timeout.as_duration())
-            .max_body(MAX_ANSWER_BYTES);
+        let timeout = config.timeout.as_duration();
+        let mut client =
+            GuardedClient::builder().addresses(addresses).timeout(timeout).max_body(MAX_ANSWER_BYTES);
         if let Some(path) = &config.ca_file {
             client = client.ca_file(path);
         }
         if let Some(path) = &config.socket {
             client = client.unix_socket(path);
         }
-        Ok(Self { client: client.build()?, token_endpoint, source, key, time, metrics })
+        Ok(Self { client: client.build()?, token_endpoint, source, timeout, key, time, metrics })
     }
 
     /// Asks once. What fails on the way is an answer too.
@@ -107,7 +109,7 @@ impl Broker {
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                 tracing::warn!(event.name = "token.failed", audience, %error, cause, "the broker could not be asked");
                 let outcome = match error {
-                    AskError::Evidence(_) => AskOutcome::NoEvidence,
+                    AskError::Evidence(_) | AskError::EvidenceTimedOut => AskOutcome::NoEvidence,
                     AskError::Proof(_) | AskError::NotAHeader | AskError::Client(_) => {
                         AskOutcome::Unavailable
                     }
@@ -124,12 +126,18 @@ impl Broker {
     }
 
     async fn post(&self, want: &Want, asked: Now) -> Result<Fetched, AskError> {
-        let evidence = self.source.collect().await?;
+        let evidence = self.evidence().await?;
         if let Some(written) = evidence.written_at() {
             self.metrics.evidence_age(asked.wall.saturating_since(written));
         }
         let headers = self.proof(asked)?;
         Ok(self.client.post_form(&self.token_endpoint, &form(want, &evidence), headers).await?)
+    }
+
+    /// The evidence, if the platform's file system hands it over in time.
+    async fn evidence(&self) -> Result<Evidence, AskError> {
+        let collected = tokio::time::timeout(self.timeout, self.source.collect()).await;
+        Ok(collected.map_err(|_| AskError::EvidenceTimedOut)??)
     }
 
     /// A proof for the advertised token endpoint, whichever way the request goes (RFC 9449 §5).
@@ -165,3 +173,6 @@ fn form<'a>(want: &'a Want, evidence: &'a Evidence) -> Vec<(&'a str, &'a str)> {
     }
     pairs
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use symbolon_proof::{ProofKey, ProofKeyError};
 use crate::config::{KeyAlgorithm, KeyConfig};
 
 const MAX_KEY_BYTES: usize = 4096;
+const DRAFT: &str = ".new";
 
 /// Reads the key of the configuration, or makes one.
 ///
@@ -21,17 +22,33 @@ const MAX_KEY_BYTES: usize = 4096;
 /// The file cannot be read or written, others could read it, or it holds no key.
 pub(crate) fn load_or_generate(config: &KeyConfig) -> Result<ProofKey, KeyError> {
     let Some(path) = &config.file else { return Ok(generate(config.algorithm)?) };
-    if let Some(key) = load(path)? {
-        return Ok(key);
+    let key = match load(path)? {
+        Some(key) => key,
+        None => make(path, config.algorithm)?,
+    };
+    remove_drafts(path);
+    Ok(key)
+}
+
+fn make(path: &Path, algorithm: KeyAlgorithm) -> Result<ProofKey, KeyError> {
+    let failed = |source| KeyError::Write { path: path.to_path_buf(), source };
+    let key = generate(algorithm)?;
+    let number = symbolon_jws::random_bytes::<8>().map_err(ProofKeyError::from)?;
+    let draft = beside(path, u64::from_le_bytes(number));
+    if let Err(error) = write_private(&draft, key.to_private_jwk().expose_secret().as_bytes()) {
+        let _ = fs::remove_file(&draft);
+        return Err(failed(error));
     }
-    let key = generate(config.algorithm)?;
-    match write_new(path, key.to_private_jwk().expose_secret().as_bytes()) {
+    match fs::hard_link(&draft, path) {
         Ok(()) => Ok(key),
-        // Another process was first: its key is the key.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            load(path)?.ok_or_else(|| KeyError::Write { path: path.clone(), source: error })
+        // Another process was first: its key is the key, and it may have removed our draft already.
+        Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
+            load(path)?.ok_or_else(|| failed(error))
         }
-        Err(source) => Err(KeyError::Write { path: path.clone(), source }),
+        Err(error) => {
+            let _ = fs::remove_file(&draft);
+            Err(failed(error))
+        }
     }
 }
 
@@ -63,15 +80,36 @@ fn load(path: &Path) -> Result<Option<ProofKey>, KeyError> {
     }
 }
 
-/// Writes the whole file or nothing, and never over another.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let written = write_private(&beside, bytes).and_then(|()| fs::hard_link(&beside, path));
-    // The name beside is of no use any more, whether the link was made or not.
-    let _ = fs::remove_file(&beside);
-    written
+/// The name under which a key is written before it gets its own, so that nobody ever reads half of one.
+///
+/// By chance and not by process id: in a container a restart has the same id as the process that was killed.
+fn beside(path: &Path, number: u64) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number:016x}{DRAFT}"));
+    PathBuf::from(name)
+}
+
+/// Removes our draft, and those of processes that were killed. Once there is a key no draft is of use: a process
+/// that loses its own here finds the key in its place.
+fn remove_drafts(path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return;
+    };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    // What cannot be removed is in nobody's way.
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(|other| is_draft(other, name)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether `other` is a draft of `name`.
+fn is_draft(other: &str, name: &str) -> bool {
+    let number = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+    let number = number.and_then(|rest| rest.strip_suffix(DRAFT)).unwrap_or_default();
+    (1..=16).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -152,8 +190,53 @@ mod tests {
     fn a_file_with_something_else_is_neither_used_nor_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.json");
-        write_new(&path, b"{}").unwrap();
+        write_private(&path, b"{}").unwrap();
         assert!(matches!(load_or_generate(&at(path.clone())), Err(KeyError::Content { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"{}");
+    }
+
+    #[test]
+    fn a_start_that_was_killed_half_way_does_not_stop_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.json");
+        // The same process id, as in a container, and any other.
+        for number in [std::process::id().to_string(), "1".to_owned(), "00ff00ff00ff00ff".to_owned()] {
+            write_private(&folder.path().join(format!("key.json.{number}.new")), b"{").unwrap();
+        }
+        let first = load_or_generate(&at(path.clone())).unwrap().thumbprint();
+        assert_eq!(load_or_generate(&at(path)).unwrap().thumbprint(), first);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_draft_beside_a_key_is_removed_and_other_files_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.json");
+        load_or_generate(&at(path.clone())).unwrap();
+        for name in ["key.json.1.new", "key.json.new", "key.json.old.new", "other.json.1.new"] {
+            write_private(&folder.path().join(name), b"{").unwrap();
+        }
+        load_or_generate(&at(path)).unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["key.json", "key.json.new", "key.json.old.new", "other.json.1.new"]);
+    }
+
+    #[test]
+    fn processes_that_start_at_once_end_up_with_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = at(folder.path().join("key.json"));
+        let start = std::sync::Barrier::new(8);
+        let prints: Vec<_> = std::thread::scope(|scope| {
+            let begin = || {
+                start.wait();
+                load_or_generate(&config).unwrap().thumbprint()
+            };
+            let started: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
+            started.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(prints.windows(2).all(|pair| pair[0] == pair[1]), "{prints:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -2,17 +2,21 @@
 //! The token is carried, not read: whether it is valid is for the broker to say.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use symbolon_identity::{ProviderName, Timestamp};
+use tokio::sync::Semaphore;
 
-use crate::protected_file::{self, ProtectedFileError, Rules};
+use crate::protected_file::{self, Contents, ProtectedFileError, Rules};
 use crate::{Assertion, AssertionType, Evidence};
 
 /// The broker reads no larger token than this.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
+/// A read that hangs cannot be called back: callers that gave up waiting must not pile up threads.
+const MAX_READS: usize = 4;
 
 /// Settings of the `token_file` source.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -29,27 +33,37 @@ pub struct TokenFileConfig {
 #[derive(Clone, Debug)]
 pub struct TokenFile {
     config: TokenFileConfig,
+    reads: Arc<Semaphore>,
 }
 
 impl TokenFile {
     /// The source for these settings; the file need not exist yet.
     #[must_use]
-    pub const fn new(config: TokenFileConfig) -> Self {
-        Self { config }
+    pub fn new(config: TokenFileConfig) -> Self {
+        Self { config, reads: Arc::new(Semaphore::new(MAX_READS)) }
     }
 
-    /// Reads the token.
+    /// Reads the token. Takes as long as the file system does: a caller that has better to do sets a timeout.
     ///
     /// # Errors
     /// The file cannot be read, is not safe to believe, or does not hold one compact JWT.
     pub async fn collect(&self) -> Result<Evidence, TokenFileError> {
-        let path = self.config.path.clone();
-        let read = move || protected_file::read(&path, Rules::integrity(MAX_TOKEN_BYTES));
-        let contents = tokio::task::spawn_blocking(read).await.map_err(|_| TokenFileError::Interrupted)??;
+        let contents = self.read().await?;
         let written_at = Timestamp::from_secs(contents.modified_secs).ok();
         let token = compact_jwt(&contents.text, &self.config.path)?;
         let assertion = Assertion::new(AssertionType::JwtBearer, token);
         Ok(Evidence::asserted(assertion, self.config.provider.clone(), written_at))
+    }
+
+    async fn read(&self) -> Result<Contents, TokenFileError> {
+        let permit = Arc::clone(&self.reads).acquire_owned().await;
+        let permit = permit.map_err(|_| TokenFileError::Interrupted)?;
+        let path = self.config.path.clone();
+        let read = move || {
+            let _until_read = permit;
+            protected_file::read(&path, Rules::integrity(MAX_TOKEN_BYTES))
+        };
+        Ok(tokio::task::spawn_blocking(read).await.map_err(|_| TokenFileError::Interrupted)??)
     }
 }
 
@@ -125,6 +139,26 @@ mod tests {
             fs::write(&path, token).unwrap();
             assert_eq!(source.collect().await.unwrap().assertion().unwrap().expose(), token);
         }
+    }
+
+    #[test]
+    fn reads_that_hang_do_not_pile_up_when_their_callers_give_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().max_blocking_threads(1).build().unwrap();
+        let (free, stuck) = std::sync::mpsc::channel::<()>();
+        runtime.spawn_blocking(move || stuck.recv());
+        let source = TokenFile::new(TokenFileConfig { path: "/nowhere/token".into(), provider: None });
+        let waiting = runtime.block_on(async {
+            for _ in 0..20 {
+                let wait = std::time::Duration::from_millis(2);
+                assert!(tokio::time::timeout(wait, source.collect()).await.is_err());
+            }
+            MAX_READS - source.reads.available_permits()
+        });
+        assert_eq!(waiting, MAX_READS);
+        drop(free);
+        let answer = runtime.block_on(source.collect());
+        assert!(matches!(answer, Err(TokenFileError::File(_))), "{answer:?}");
     }
 
     #[tokio::test]

@@ -6,6 +6,8 @@ mod egress;
 mod error;
 mod resolver;
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use reqwest::{Method, RequestBuilder};
@@ -29,8 +31,8 @@ pub struct GuardedClient {
     unix_socket: bool,
 }
 
-/// An answer, read to its end.
-#[derive(Debug, Clone)]
+/// An answer, read to its end. What it says may be secret, so its debug form does not show it.
+#[derive(Clone)]
 pub struct Fetched {
     /// The status. Redirects come back as they are.
     pub status: StatusCode,
@@ -38,6 +40,15 @@ pub struct Fetched {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl GuardedClient {
@@ -133,5 +144,19 @@ fn scheme(url: &Url, plaintext: bool) -> Result<(), ClientError> {
         "http" if plaintext => Ok(()),
         "http" => Err(ClientError::Plaintext),
         other => Err(ClientError::UnsupportedScheme { scheme: other.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_debug_form_of_an_answer_shows_nothing_of_what_it_says() {
+        let headers = HeaderMap::from_iter([(http::header::SET_COOKIE, "cookie-secret".parse().unwrap())]);
+        let body = Bytes::from_static(b"{\"access_token\":\"token-secret\"}");
+        let shown = format!("{:?}", Fetched { status: StatusCode::OK, headers, body });
+        assert!(!shown.contains("secret"), "{shown}");
+        assert_eq!(shown, "Fetched { status: 200, body_bytes: 31, .. }");
     }
 }

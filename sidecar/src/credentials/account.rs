@@ -12,7 +12,7 @@ use super::standing::{Answer, Standing, Turn, Without};
 use crate::broker::Broker;
 use crate::dice::Dice;
 use crate::settings::Want;
-use crate::time::Time;
+use crate::time::{Now, Time};
 
 /// An account with the broker for one want.
 #[derive(Debug)]
@@ -41,24 +41,35 @@ impl Account {
     pub(crate) async fn credential(&self) -> Result<Arc<Credential>, Without> {
         let now = self.time.now();
         let mut changes = self.standing.subscribe();
-        let seen = {
+        let (turn, seen, without) = {
             let standing = changes.borrow_and_update();
             if let Some(credential) = standing.usable(now) {
                 return Ok(Arc::clone(credential));
             }
-            match standing.turn(now) {
-                Turn::TooEarly => return Err(standing.without(now)),
-                Turn::Ask => self.wanted.notify_one(),
-                Turn::Asking => {}
-            }
-            standing.rounds()
+            (standing.turn(now), standing.rounds(), standing.without(now))
         };
+        if turn != Turn::Asking {
+            self.hurry(now);
+        }
+        if turn == Turn::TooEarly {
+            return Err(without);
+        }
         let answered = changes.wait_for(|standing| standing.rounds() != seen);
         // Whether an answer came or the patience ended: what we have now is what counts.
         let _ = tokio::time::timeout(self.patience, answered).await;
         let now = self.time.now();
         let standing = self.standing.borrow();
         standing.usable(now).map(Arc::clone).ok_or_else(|| standing.without(now))
+    }
+
+    /// Has the broker asked as soon as it may be.
+    fn hurry(&self, now: Now) {
+        // Nobody who waits for an answer has to know.
+        self.standing.send_if_modified(|standing| {
+            standing.hurry(now);
+            false
+        });
+        self.wanted.notify_one();
     }
 
     /// How long the credential would outlast a broker that goes away now.
@@ -97,19 +108,13 @@ impl Account {
         }
     }
 
-    /// Waits until it is time, or until a request wants an answer and may have it asked for.
+    /// Waits until it is time, which a request can bring nearer.
     async fn until_due(&self) {
-        let due = self.standing.borrow().due();
-        let time = tokio::time::sleep_until(due);
-        tokio::pin!(time);
         loop {
+            let due = self.standing.borrow().due();
             tokio::select! {
-                () = &mut time => return,
-                () = self.wanted.notified() => {
-                    if self.standing.borrow().turn(self.time.now()) == Turn::Ask {
-                        return;
-                    }
-                }
+                () = tokio::time::sleep_until(due) => return,
+                () = self.wanted.notified() => {}
             }
         }
     }

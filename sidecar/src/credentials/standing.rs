@@ -60,12 +60,23 @@ pub(crate) enum Turn {
     TooEarly,
 }
 
+/// Of what kind the last answer was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    Granted,
+    Denied,
+    Refused,
+    /// Also before the first answer.
+    Failed,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
     asking: bool,
     rounds: u64,
     held: Option<Arc<Credential>>,
     denial: Option<Denial>,
+    last: Last,
     /// How many answers of the same bad kind came in a row.
     in_a_row: u32,
     asked_at: Instant,
@@ -80,6 +91,7 @@ impl Standing {
             rounds: 0,
             held: None,
             denial: None,
+            last: Last::Failed,
             in_a_row: 0,
             asked_at: now.tick,
             due: now.tick,
@@ -100,18 +112,23 @@ impl Standing {
                 self.due = credential.refresh_at();
                 self.held = Some(Arc::new(credential));
                 self.denial = None;
-                self.in_a_row = 0;
+                self.last = Last::Granted;
             }
             Answer::Denied(denial) => {
                 self.held = None;
-                self.refuse(denial, now, dice);
+                self.refuse(Last::Denied, denial, now, dice);
             }
             Answer::Refused(denial) => {
                 self.held.take_if(|held| held.left(now).is_zero());
-                self.refuse(denial, now, dice);
+                self.refuse(Last::Refused, denial, now, dice);
             }
             Answer::Failed { not_before } => {
                 self.held.take_if(|held| held.left(now).is_zero());
+                // A no to how we asked then says nothing about now; a no by policy stands until we hear otherwise.
+                if self.last == Last::Refused {
+                    self.denial = None;
+                }
+                self.count(Last::Failed);
                 let pause = self.pause(FAILED_FIRST, FAILED_MOST, dice);
                 let told = not_before.unwrap_or_default().min(RETRY_AFTER_MOST);
                 self.due = now.tick + pause.max(told);
@@ -119,12 +136,18 @@ impl Standing {
         }
     }
 
-    fn refuse(&mut self, denial: Denial, now: Now, dice: &mut Dice) {
-        if self.denial.is_none() {
-            self.in_a_row = 0;
-        }
+    fn refuse(&mut self, kind: Last, denial: Denial, now: Now, dice: &mut Dice) {
+        self.count(kind);
         self.denial = Some(denial);
         self.due = now.tick + self.pause(DENIED_FIRST, DENIED_MOST, dice);
+    }
+
+    /// Begins a new row if the last answer was of another kind.
+    fn count(&mut self, kind: Last) {
+        if self.last != kind {
+            self.in_a_row = 0;
+        }
+        self.last = kind;
     }
 
     /// Doubles with each bad answer in a row, up to `most`, and falls anywhere in its upper half.
@@ -144,12 +167,25 @@ impl Standing {
         if self.asking {
             return Turn::Asking;
         }
-        let earliest = match (&self.denial, self.in_a_row) {
-            (Some(_), _) => self.asked_at + REASK,
-            (None, 0) => now.tick,
-            (None, _) => self.due,
-        };
-        if now.tick >= earliest { Turn::Ask } else { Turn::TooEarly }
+        if now.tick >= self.earliest(now) { Turn::Ask } else { Turn::TooEarly }
+    }
+
+    /// Somebody found no usable credential: the next question comes as soon as it may, not when it is due by itself.
+    pub(crate) fn hurry(&mut self, now: Now) {
+        if !self.asking && self.usable(now).is_none() {
+            self.due = self.due.min(self.earliest(now));
+        }
+    }
+
+    /// Before this, no request makes us ask.
+    fn earliest(&self, now: Now) -> Instant {
+        match self.last {
+            Last::Granted => now.tick,
+            Last::Denied | Last::Refused => self.asked_at + REASK,
+            // The broker may have said when to come back.
+            Last::Failed if self.denial.is_some() => self.due.max(self.asked_at + REASK),
+            Last::Failed => self.due,
+        }
     }
 
     /// Why there is no credential.

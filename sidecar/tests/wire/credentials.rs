@@ -138,6 +138,24 @@ async fn a_denial_that_was_lifted_is_noticed_by_the_next_requests() {
 }
 
 #[tokio::test]
+async fn one_request_on_a_denied_upstream_is_enough_to_have_the_broker_asked_within_a_second() {
+    let rig = Rig::start(&Plan { broker: Mood::Deny, ..Plan::default() });
+    assert_eq!(rig.call("/").send().await.status, 403);
+    // Too early to ask again: the answer is the last one, and the question is put as soon as it may be.
+    eventually(async || {
+        let before = rig.broker.count();
+        assert_eq!(rig.call("/").send().await.status, 403);
+        rig.broker.count() == before
+    })
+    .await;
+    let asked = rig.broker.count();
+    rig.broker.set(GRANT);
+    tokio::time::timeout(Duration::from_secs(3), rig.broker.was_asked(asked + 1)).await.unwrap();
+    assert_eq!(rig.call("/").send().await.status, 200);
+    assert_eq!(rig.broker.count(), asked + 1);
+}
+
+#[tokio::test]
 async fn a_token_that_is_not_bound_is_discarded() {
     let rig =
         Rig::start(&Plan { broker: Mood::Grant { life: 300, token_type: "Bearer" }, ..Plan::default() });

@@ -175,3 +175,64 @@ fn an_answer_without_any_life_is_worth_nothing_and_a_huge_one_does_not_overflow(
     let shown = format!("{:?}", new(300, &mut bench.dice));
     assert!(!shown.contains("opaque"), "{shown}");
 }
+
+#[test]
+fn an_outage_after_refused_evidence_is_an_outage_once_the_token_ends() {
+    let mut bench = Bench::new();
+    let grant = bench.grant(300);
+    bench.answer(grant);
+    bench.pass(Duration::from_secs(150));
+    bench.answer(Answer::Refused(denial()));
+    bench.pass(Duration::from_secs(30));
+    let told = Duration::from_mins(5);
+    bench.answer(Answer::Failed { not_before: Some(told) });
+    bench.pass(Duration::from_mins(2));
+    assert!(!bench.usable());
+    let left = told.saturating_sub(Duration::from_mins(2));
+    assert_eq!(bench.standing.without(bench.now), Without::Unavailable { retry_after: left });
+    assert_eq!(bench.standing.turn(bench.now), Turn::TooEarly);
+}
+
+#[test]
+fn an_outage_does_not_lift_a_denial_and_its_retry_after_is_kept() {
+    let mut bench = Bench::new();
+    bench.answer(Answer::Denied(denial()));
+    bench.pass(REASK);
+    bench.answer(Answer::Failed { not_before: Some(Duration::from_mins(1)) });
+    assert_eq!(bench.standing.without(bench.now), Without::Denied(denial()));
+    bench.pass(Duration::from_secs(59));
+    assert_eq!(bench.standing.turn(bench.now), Turn::TooEarly);
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.standing.turn(bench.now), Turn::Ask);
+}
+
+#[test]
+fn the_first_failure_after_many_denials_is_retried_soon() {
+    let mut bench = Bench::new();
+    for _ in 0..8 {
+        bench.answer(Answer::Denied(denial()));
+    }
+    assert!(bench.answer(OUTAGE) <= FAILED_FIRST);
+}
+
+#[test]
+fn a_request_that_comes_too_early_brings_the_next_question_near_but_not_nearer_than_allowed() {
+    let mut bench = Bench::new();
+    bench.answer(Answer::Denied(denial()));
+    bench.pass(Duration::from_millis(300));
+    bench.standing.hurry(bench.now);
+    let due = bench.standing.due().saturating_duration_since(bench.now.tick);
+    assert_eq!(due, Duration::from_millis(700));
+    let told = bench.answer(Answer::Failed { not_before: Some(Duration::from_mins(1)) });
+    bench.standing.hurry(bench.now);
+    assert_eq!(bench.standing.due().saturating_duration_since(bench.now.tick), told);
+}
+
+#[test]
+fn a_request_that_has_a_credential_hurries_nothing() {
+    let mut bench = Bench::new();
+    let grant = bench.grant(300);
+    let due = bench.answer(grant);
+    bench.standing.hurry(bench.now);
+    assert_eq!(bench.standing.due().saturating_duration_since(bench.now.tick), due);
+}
