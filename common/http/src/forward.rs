@@ -121,6 +121,10 @@ impl<P: Cleared> Forwarder<P> {
         let (mut head, body) = request.into_parts();
         self.check(&head, &body)?;
         rewrite(&mut head, &cleared)?;
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            // hyper takes a GET or HEAD of unknown length for one without a body, and would drop it.
+            head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let (body, progress) = Outgoing::new(body, self.max_request_body);
         let answer = self.client.request(Request::from_parts(head, body));
         let upstream = cleared.upstream();
@@ -157,6 +161,7 @@ fn rewrite<P: Cleared>(head: &mut Parts, cleared: &P) -> Result<(), ForwardError
     // Request trailers are not forwarded, so none is announced; 100-continue is ours to answer.
     head.headers.remove(header::TRAILER);
     head.headers.remove(header::EXPECT);
+    fields::join_cookies(&mut head.headers);
     let upstream = cleared.upstream();
     head.headers.insert(header::HOST, upstream.host().clone());
     cleared.edit_request(&mut head.headers);

@@ -4,6 +4,7 @@
 mod accept;
 mod bind;
 mod connection;
+mod crowd;
 mod limits;
 mod metrics;
 mod peer;

@@ -61,9 +61,9 @@ pub(crate) struct Patience {
 }
 
 impl Attempts {
-    /// What to do about a `kid` that the current set lacks.
-    pub(crate) fn missing_key(&mut self, key_id: &str, patience: Patience, now: Timestamp) -> Advice {
-        let hash = sha256(key_id.as_bytes());
+    /// What to do about a `kid` that the current set lacks; tokens without one are all of the same unknown key.
+    pub(crate) fn missing_key(&mut self, key_id: Option<&str>, patience: Patience, now: Timestamp) -> Advice {
+        let hash = sha256(key_id.unwrap_or_default().as_bytes());
         let known =
             self.seen.get(&hash).filter(|seen| now.saturating_since(seen.at) <= NEGATIVE_LIFE).copied();
         let seen = known.unwrap_or(Seen { after: self.started, at: now });
@@ -154,17 +154,21 @@ mod tests {
     #[test]
     fn a_kid_is_unknown_only_after_a_fetch_that_succeeded_since_it_was_first_seen() {
         let mut attempts = Attempts::default();
-        assert_eq!(attempts.missing_key("a", WAITS, at(100)), Advice::Ask(1));
-        assert_eq!(attempts.missing_key("a", WAITS, at(100)), Advice::Wait(1));
+        assert_eq!(attempts.missing_key(Some("a"), WAITS, at(100)), Advice::Ask(1));
+        assert_eq!(attempts.missing_key(Some("a"), WAITS, at(100)), Advice::Wait(1));
         attempts.start(at(100));
-        assert_eq!(attempts.missing_key("b", WAITS, at(100)), Advice::Wait(1), "b came after the start");
+        assert_eq!(
+            attempts.missing_key(Some("b"), WAITS, at(100)),
+            Advice::Wait(1),
+            "b came after the start"
+        );
         attempts.end(true);
-        assert_eq!(attempts.missing_key("a", WAITS, at(101)), Advice::Certain);
-        assert_eq!(attempts.missing_key("b", WAITS, at(101)), Advice::Later(Duration::from_secs(9)));
-        assert_eq!(attempts.missing_key("b", WAITS, at(110)), Advice::Ask(2));
+        assert_eq!(attempts.missing_key(Some("a"), WAITS, at(101)), Advice::Certain);
+        assert_eq!(attempts.missing_key(Some("b"), WAITS, at(101)), Advice::Later(Duration::from_secs(9)));
+        assert_eq!(attempts.missing_key(Some("b"), WAITS, at(110)), Advice::Ask(2));
         attempts.start(at(110));
         attempts.end(false);
-        assert_eq!(attempts.missing_key("b", WAITS, at(111)), Advice::Later(Duration::from_secs(9)));
+        assert_eq!(attempts.missing_key(Some("b"), WAITS, at(111)), Advice::Later(Duration::from_secs(9)));
     }
 
     #[test]
@@ -173,7 +177,9 @@ mod tests {
         let mut asked = 0;
         for second in 0..30 {
             for n in 0..1000 {
-                if let Advice::Ask(_) = attempts.missing_key(&format!("{second}-{n}"), WAITS, at(second)) {
+                if let Advice::Ask(_) =
+                    attempts.missing_key(Some(&format!("{second}-{n}")), WAITS, at(second))
+                {
                     asked += 1;
                     attempts.start(at(second));
                     attempts.end(true);
@@ -187,11 +193,11 @@ mod tests {
     #[test]
     fn a_kid_is_asked_for_again_after_a_minute() {
         let mut attempts = Attempts::default();
-        attempts.missing_key("a", WAITS, at(100));
+        attempts.missing_key(Some("a"), WAITS, at(100));
         attempts.start(at(100));
         attempts.end(true);
-        assert_eq!(attempts.missing_key("a", WAITS, at(160)), Advice::Certain);
-        assert_eq!(attempts.missing_key("a", WAITS, at(161)), Advice::Ask(2));
+        assert_eq!(attempts.missing_key(Some("a"), WAITS, at(160)), Advice::Certain);
+        assert_eq!(attempts.missing_key(Some("a"), WAITS, at(161)), Advice::Ask(2));
     }
 
     #[test]
@@ -208,7 +214,7 @@ mod tests {
         let mut attempts = Attempts::default();
         attempts.start(at(101));
         attempts.end(true);
-        assert_eq!(attempts.missing_key("a", WAITS, at(100)), Advice::Later(Duration::from_secs(10)));
+        assert_eq!(attempts.missing_key(Some("a"), WAITS, at(100)), Advice::Later(Duration::from_secs(10)));
     }
 
     #[test]
@@ -216,6 +222,6 @@ mod tests {
         let mut attempts = Attempts::default();
         attempts.start(at(5000));
         attempts.end(true);
-        assert_eq!(attempts.missing_key("a", WAITS, at(100)), Advice::Ask(2));
+        assert_eq!(attempts.missing_key(Some("a"), WAITS, at(100)), Advice::Ask(2));
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use symbolon_identity::{IssuerName, IssuerUrl, Timestamp};
-use symbolon_jws::{JwkSet, strict_json};
+use symbolon_jws::{JwkSet, random_bytes, strict_json};
 
 /// The copy of one issuer's key set. The folder must belong to the program: who can write it can add keys.
 #[derive(Debug)]
@@ -56,14 +56,28 @@ impl Copy {
         };
         let directory = self.path.parent().unwrap_or(Path::new("."));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let fresh = self.path.with_extension("new");
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-        file.write_all(serde_json::to_string(&stored)?.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&fresh, &self.path)?;
+        let fresh = self.fresh_path()?;
+        let replaced = write_new(&fresh, serde_json::to_string(&stored)?.as_bytes())
+            .and_then(|()| fs::rename(&fresh, &self.path));
+        if replaced.is_err() {
+            // Best effort: what is left of it is never read.
+            let _ = fs::remove_file(&fresh);
+        }
+        replaced?;
         fs::File::open(directory)?.sync_all()
     }
+
+    /// A path of our own beside the file: two writers of one path would tear each other's text.
+    fn fresh_path(&self) -> io::Result<PathBuf> {
+        let random = u64::from_ne_bytes(random_bytes().map_err(io::Error::other)?);
+        Ok(self.path.with_extension(format!("{random:016x}.new")))
+    }
+}
+
+fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text)?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -87,6 +101,22 @@ mod tests {
         assert_eq!(ours.read(), Some((b"{\"keys\":[1]}".to_vec(), at)));
         assert!(copy(&directory, "https://b.example", "discovery").read().is_none());
         assert!(copy(&directory, "https://a.example", "https://a.example/keys").read().is_none());
+    }
+
+    #[test]
+    fn two_writers_at_once_leave_a_whole_copy_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = Timestamp::from_secs(1_800_000_000).unwrap();
+        let texts = ["x".repeat(100_000), "y".repeat(10)];
+        std::thread::scope(|scope| {
+            for text in &texts {
+                let ours = copy(folder.path(), "https://a.example", "discovery");
+                scope.spawn(move || (0..20).for_each(|_| ours.write(text.as_bytes(), at).unwrap()));
+            }
+        });
+        let (kept, _) = copy(folder.path(), "https://a.example", "discovery").read().unwrap();
+        assert!(texts.iter().any(|text| text.as_bytes() == kept));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -8,7 +8,12 @@ use std::time::Duration;
 use symbolon_http::client::GuardedClient;
 use symbolon_identity::{IssuerName, IssuerUrl, Timestamp};
 use symbolon_jws::Thumbprint;
-use symbolon_token::{AudienceRule, DEFAULT_LEEWAY, Expectations, UnverifiedToken, VerifiedToken};
+use symbolon_jws::VerifyingKey;
+use symbolon_token::{
+    AudienceRule, DEFAULT_LEEWAY, Expectations, RequiredClaim, TokenError, TokenType, UnverifiedToken,
+    VerifiedToken,
+};
+use tokio::time::Instant;
 
 use crate::key_set::Found;
 use crate::keyring::{Keyring, Missing};
@@ -59,7 +64,7 @@ impl Issuer {
 
     /// Verifies a token of this issuer for an audience that the issuer is trusted for.
     ///
-    /// A token with a new `kid` may wait for one fetch of the keys, which
+    /// A token with a new `kid`, or without one and without a fitting key, may wait for one fetch of the keys, which
     /// [`Issuers::refresh_loop`](crate::Issuers::refresh_loop) makes.
     ///
     /// # Errors
@@ -77,7 +82,8 @@ impl Issuer {
         if !self.is_trusted_for(audience) {
             return Err(IssuerError::AudienceNotTrusted { issuer: self.settings.name.clone() });
         }
-        let mut may_wait = true;
+        let (called_at, began, mut may_wait) = (now, Instant::now(), true);
+        let mut now = called_at;
         loop {
             if let Some(verdict) = self.verify_now(token, audience, now) {
                 return verdict;
@@ -85,6 +91,8 @@ impl Issuer {
             let key_id = token.key_id_hint();
             self.keyring.await_key(key_id, may_wait, now).await.map_err(|missing| self.missing(&missing))?;
             may_wait = false;
+            // SECURITY: the wait takes seconds, in which a token can run out.
+            now = called_at.saturating_add(began.elapsed());
         }
     }
 
@@ -138,11 +146,22 @@ impl Issuer {
         let key = match self.keyring.usable(keys.as_deref(), now)?.find(key_id, token.algorithm_hint()) {
             Found::Key(key) => key,
             Found::OtherAlgorithm => return Some(Err(IssuerError::AlgorithmNotAllowed { issuer: issuer() })),
-            Found::Nothing if key_id.is_none() || !self.keyring.can_change() => {
+            Found::Nothing if !self.keyring.can_change() => {
                 return Some(Err(IssuerError::UnknownKey { issuer: issuer() }));
             }
             Found::Nothing => return None,
         };
+        let verdict = self.check(token, key, audience, now);
+        Some(verdict.map_err(|source| IssuerError::Token { issuer: issuer(), source }))
+    }
+
+    fn check(
+        &self,
+        token: &UnverifiedToken,
+        key: &VerifyingKey,
+        audience: AudienceRule<'_>,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, TokenError> {
         let expectations = Expectations {
             issuer: self.settings.issuer.as_str(),
             audience,
@@ -151,8 +170,20 @@ impl Issuer {
             leeway: DEFAULT_LEEWAY,
             required: &[],
         };
-        let verdict = token.verify(key, &expectations, now);
-        Some(verdict.map_err(|source| IssuerError::Token { issuer: issuer(), source }))
+        let verified = token.verify(key, &expectations, now)?;
+        if verified.claims().issued_at.is_some() {
+            return Ok(verified);
+        }
+        // RFC 9068 §2.2: an access token has `iat`; other types may do without.
+        let access_token = Expectations {
+            token_types: &[TokenType::AccessToken],
+            required: &[RequiredClaim::IssuedAt],
+            ..expectations
+        };
+        match token.verify(key, &access_token, now) {
+            Err(TokenError::WrongType) => Ok(verified),
+            refused => refused,
+        }
     }
 
     fn missing(&self, missing: &Missing) -> IssuerError {

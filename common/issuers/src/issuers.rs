@@ -109,9 +109,11 @@ impl Issuers {
     async fn keep_fresh(&self, issuer: &Issuer, clock: &(impl Fn() -> Timestamp + Send + Sync)) {
         loop {
             let outcome = issuer.refresh(clock()).await;
-            let pause = match &outcome {
-                Ok(max_age) => self.after_success(*max_age),
-                Err(_) => self.after_failure(issuer.status(clock()).failures),
+            let usual = || self.after_failure(issuer.status(clock()).failures);
+            let pause = if let Ok(max_age) = &outcome {
+                self.after_success(*max_age)
+            } else {
+                issuer.keyring.retry().unwrap_or_else(usual)
             };
             report(issuer, outcome.as_ref().err());
             // A caller's wish ends the pause early; `attempts` has already checked that it is not too early.

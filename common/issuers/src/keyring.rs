@@ -20,6 +20,8 @@ use crate::{FetchError, IssuerSettings, KeyPolicy, KeySource, KeyStatus, SetupEr
 
 /// How long a caller waits for a fetch that may bring its key: three documents, each within its own limit.
 const WAIT: Duration = Duration::from_secs(10);
+/// The first pause after a failed fetch of an issuer that has never had any keys: its server may be starting just now.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
 
 /// The keys of one issuer.
 pub(crate) struct Keyring {
@@ -158,7 +160,7 @@ impl Keyring {
     ) -> Result<(), Missing> {
         let number = match self.advice(key_id, may_wait, now) {
             Advice::Certain => return Err(Missing::Certain),
-            Advice::Later(retry_after) => return Err(Missing::Later(retry_after)),
+            Advice::Later(later) => return Err(Missing::Later(later.min(self.retry().unwrap_or(later)))),
             Advice::Ask(number) => {
                 self.wanted.notify_one();
                 number
@@ -176,10 +178,20 @@ impl Keyring {
         let patience = Patience { min_interval: self.policy.min_interval, may_wait };
         let keys = self.load();
         let mut attempts = self.attempts();
-        match (self.usable(keys.as_deref(), now), key_id) {
-            (Some(_), Some(key_id)) => attempts.missing_key(key_id, patience, now),
-            (Some(_) | None, _) => attempts.missing_set(patience, now),
+        match self.usable(keys.as_deref(), now) {
+            Some(_) => attempts.missing_key(key_id, patience, now),
+            None => attempts.missing_set(patience, now),
         }
+    }
+
+    /// The pause after a failed fetch if there have never been any keys; it doubles up to the least interval.
+    pub(crate) fn retry(&self) -> Option<Duration> {
+        let failures = self.failures.load(Ordering::Relaxed);
+        if failures == 0 || self.load().is_some() {
+            return None;
+        }
+        let factor = 1_u32 << failures.saturating_sub(1).min(10);
+        Some(FIRST_RETRY.saturating_mul(factor).min(self.policy.min_interval))
     }
 
     /// Returns when a caller waits for a fetch.

@@ -1,22 +1,38 @@
 //! A bounded memory of the proofs that were used.
 //! Not here: a memory shared by replicas; that is a store's matter.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use symbolon_identity::{ReasonCode, Timestamp};
+use symbolon_jws::Thumbprint;
 
 use crate::CheckedProof;
 
 const SHARDS: usize = 16;
+/// One key may hold one part in this many of the window, so that its owner cannot fill it for everybody.
+const KEY_SHARE: usize = 4;
 
 /// Remembers each proof until it would be refused as too old anyway.
 ///
-/// When it is full it refuses: a forgotten proof could be used again.
+/// When it is full it refuses: a forgotten proof could be used again. One key can fill only a quarter of it.
 #[derive(Debug)]
 pub struct ReplayWindow {
     shards: Vec<Mutex<Shard>>,
-    capacity: usize,
+    /// SECURITY: keyed at random; otherwise a caller could choose each `jti` so that one shard gets all of its proofs.
+    shard_choice: RandomState,
+    room: Room,
+}
+
+/// How much one shard remembers.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// Of all keys.
+    all: usize,
+    /// Of one key.
+    each: usize,
 }
 
 /// Why a proof was not admitted.
@@ -25,7 +41,7 @@ pub enum ReplayError {
     /// The proof was used before, or it ran out between its check and now.
     #[error("the proof was already used")]
     Replayed,
-    /// Too many proofs are remembered at the moment.
+    /// Too many proofs are remembered at the moment, of all keys or of this one.
     #[error("too many proofs are remembered at the moment")]
     Full,
 }
@@ -53,10 +69,18 @@ impl ReplayError {
 #[derive(Debug, Default)]
 struct Shard {
     used: HashSet<[u8; 32]>,
-    by_expiry: BTreeMap<Timestamp, Vec<[u8; 32]>>,
+    by_key: HashMap<Thumbprint, usize>,
+    by_expiry: BTreeMap<Timestamp, Vec<Used>>,
     /// The end of the youngest proof that was forgotten. One that ends no later may have been forgotten too, even if
     /// the clock has since jumped back.
     forgotten_until: Timestamp,
+}
+
+/// A proof that was used.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    id: [u8; 32],
+    key: Thumbprint,
 }
 
 impl ReplayWindow {
@@ -64,7 +88,8 @@ impl ReplayWindow {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
-        Self { shards, capacity: capacity.div_ceil(SHARDS) }
+        let all = capacity.div_ceil(SHARDS);
+        Self { shards, shard_choice: RandomState::new(), room: Room { all, each: all.div_ceil(KEY_SHARE) } }
     }
 
     /// Admits a proof once.
@@ -72,12 +97,13 @@ impl ReplayWindow {
     /// # Errors
     /// [`ReplayError::Replayed`] the second time, [`ReplayError::Full`] if it cannot be remembered.
     pub fn admit(&self, proof: &CheckedProof, now: Timestamp) -> Result<(), ReplayError> {
-        let id = proof.replay_id();
-        let index = id.first().map_or(0, |byte| usize::from(*byte) % SHARDS);
+        let used = Used { id: proof.replay_id(), key: proof.thumbprint() };
+        let [byte, ..] = self.shard_choice.hash_one(used.id).to_ne_bytes();
+        let index = usize::from(byte) % SHARDS;
         // INVARIANT: the index is below the number of shards; without one, nothing is admitted.
         let shard = self.shards.get(index).ok_or(ReplayError::Full)?;
         // A panic while the lock was held cannot leave the set short of an admitted proof: it is inserted in one step.
-        shard.lock().unwrap_or_else(PoisonError::into_inner).admit(id, proof.expires_at(), now, self.capacity)
+        shard.lock().unwrap_or_else(PoisonError::into_inner).admit(used, proof.expires_at(), now, self.room)
     }
 
     /// The number of proofs remembered at the moment.
@@ -97,20 +123,22 @@ impl ReplayWindow {
 impl Shard {
     fn admit(
         &mut self,
-        id: [u8; 32],
+        proof: Used,
         expires_at: Timestamp,
         now: Timestamp,
-        capacity: usize,
+        room: Room,
     ) -> Result<(), ReplayError> {
         self.forget(now);
-        if expires_at < now || expires_at <= self.forgotten_until || self.used.contains(&id) {
+        if expires_at < now || expires_at <= self.forgotten_until || self.used.contains(&proof.id) {
             return Err(ReplayError::Replayed);
         }
-        if self.used.len() >= capacity {
+        let of_this_key = self.by_key.get(&proof.key).copied().unwrap_or(0);
+        if self.used.len() >= room.all || of_this_key >= room.each {
             return Err(ReplayError::Full);
         }
-        self.used.insert(id);
-        self.by_expiry.entry(expires_at).or_default().push(id);
+        self.used.insert(proof.id);
+        self.by_key.insert(proof.key, of_this_key.saturating_add(1));
+        self.by_expiry.entry(expires_at).or_default().push(proof);
         Ok(())
     }
 
@@ -118,8 +146,18 @@ impl Shard {
     fn forget(&mut self, now: Timestamp) {
         while let Some(bucket) = self.by_expiry.first_entry().filter(|bucket| *bucket.key() < now) {
             self.forgotten_until = self.forgotten_until.max(*bucket.key());
-            for id in bucket.remove() {
-                self.used.remove(&id);
+            for proof in bucket.remove() {
+                self.used.remove(&proof.id);
+                self.forget_one_of(proof.key);
+            }
+        }
+    }
+
+    fn forget_one_of(&mut self, key: Thumbprint) {
+        if let Entry::Occupied(mut count) = self.by_key.entry(key) {
+            *count.get_mut() = count.get().saturating_sub(1);
+            if *count.get() == 0 {
+                count.remove();
             }
         }
     }

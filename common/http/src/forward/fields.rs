@@ -40,6 +40,18 @@ pub(super) fn accepts_trailers(headers: &HeaderMap) -> bool {
         .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case("trailers")))
 }
 
+/// Makes one field of several `cookie` fields, as RFC 9113 §8.2.3 demands on the way from HTTP/2 to HTTP/1.1.
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() < 2 {
+        return;
+    }
+    // INVARIANT: what joins valid values is a valid value.
+    if let Ok(joined) = HeaderValue::from_bytes(&cookies.join(b"; ".as_slice())) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
 fn names_fields(value: &HeaderValue) -> bool {
     let value = value.as_bytes();
     !value.eq_ignore_ascii_case(b"keep-alive") && !value.eq_ignore_ascii_case(b"close")
@@ -104,6 +116,16 @@ mod tests {
         headers.append("connection", "x-b".parse().unwrap());
         remove_hop_by_hop(&mut headers);
         assert!(headers.is_empty(), "{headers:?}");
+    }
+
+    #[test]
+    fn several_cookie_fields_become_one() {
+        let mut headers = HeaderMap::new();
+        for cookie in ["a=1", "b=2; c=3", "d=4"] {
+            headers.append("cookie", cookie.parse().unwrap());
+        }
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3; d=4"]);
     }
 
     #[test]

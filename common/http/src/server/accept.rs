@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::Handler;
 use super::bind::{Bound, Listener};
 use super::connection::{self, End, Protocol};
+use super::crowd::{Crowd, Crowder};
 use super::limits::Limits;
 use super::metrics::ListenerMetrics;
 use super::peer::{ConnectionInfo, Peer, PeerCredentials};
@@ -44,6 +45,17 @@ enum Accepted {
     Unix(UnixStream),
 }
 
+impl Accepted {
+    /// Whom the connection is counted for, if for anybody.
+    fn crowder(&self, ours: u32) -> Option<Crowder> {
+        match self {
+            Self::Tcp(_, peer) => Crowder::at(peer.ip()),
+            // A peer without credentials is turned away when it is greeted.
+            Self::Unix(stream) => stream.peer_cred().ok().and_then(|peer| Crowder::user(peer.uid(), ours)),
+        }
+    }
+}
+
 impl Acceptor {
     /// Accepts until shutdown.
     pub(super) async fn run<H: Handler>(self, bound: Bound, handler: H) {
@@ -51,15 +63,24 @@ impl Acceptor {
         let permits = Arc::new(Semaphore::new(self.limits.max_connections));
         let executor = LifecycleExecutor::foreground("http_stream", &lifecycle);
         let protocol = connection::protocol(&self.limits, executor);
+        let (crowd, ours) = (Crowd::new(self.limits.per_peer()), rustix::process::geteuid().as_raw());
         let shared = Arc::new(Shared { acceptor: self, protocol });
         let accepting = async {
             // INVARIANT: the semaphore is never closed, so this loop ends with the select below.
             while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
                 let accepted = shared.acceptor.accept(&bound).await;
+                let place = match accepted.crowder(ours).map(|crowder| crowd.enter(crowder)) {
+                    Some(None) => {
+                        shared.acceptor.connections.accept_errors.inc();
+                        continue;
+                    }
+                    Some(place @ Some(_)) => place,
+                    None => None,
+                };
                 let (shared, handler) = (Arc::clone(&shared), handler.clone());
                 lifecycle.spawn("http_connection", async move {
                     shared.serve(accepted, handler).await;
-                    drop(permit);
+                    drop((place, permit));
                 });
             }
         };

@@ -124,6 +124,10 @@ impl<'a> Pace<'a> {
     /// Ready when the connection has been too long in one phase.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Late> {
         loop {
+            let untaken = self.activity.untaken_since().map(|since| since.elapsed());
+            if untaken.is_some_and(|age| age >= self.limits.write_timeout) {
+                return Poll::Ready(Late::GiveUp);
+            }
             let phase = self.activity.phase();
             if phase != self.phase {
                 self.phase = phase;
@@ -135,7 +139,13 @@ impl<'a> Pace<'a> {
             }
             ready!(self.deadline.as_mut().poll(cx));
             match self.phase {
-                Phase::Busy => self.wait_again(),
+                // Not after the moment at which an answer becomes too old.
+                Phase::Busy => self.wait(
+                    self.limits
+                        .write_timeout
+                        .saturating_sub(untaken.unwrap_or_default())
+                        .min(self.limits.idle_timeout),
+                ),
                 Phase::Idle { .. } if !self.winding_down => {
                     self.winding_down = true;
                     self.wait(self.limits.head_timeout);

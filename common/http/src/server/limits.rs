@@ -6,11 +6,18 @@ use std::time::Duration;
 /// The smallest read buffer that hyper works with.
 const SMALLEST_HEAD: usize = 8 * 1024;
 
+/// Connections that one peer may have in any case.
+const LEAST_PER_PEER: usize = 64;
+
 /// The limits of one listener. Every value has a default that suits a public listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at one time; more wait in the kernel's queue. Default 4096.
     pub max_connections: usize,
+    /// Connections at one time of one peer, counted by source address (IPv6: by /64) or user id; more are closed at
+    /// once. Not counted: loopback addresses, and on Unix sockets root and our own user. Default `None`: an eighth of
+    /// `max_connections`, at least 64.
+    pub max_connections_per_peer: Option<usize>,
     /// Header fields in one request. Default 100.
     pub max_headers: usize,
     /// Bytes of one request head. Default 64 KiB, at least 8 KiB.
@@ -33,6 +40,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 4096,
+            max_connections_per_peer: None,
             max_headers: 100,
             max_head_bytes: 64 * 1024,
             head_timeout: Duration::from_secs(10),
@@ -46,11 +54,33 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The most connections of one peer.
+    pub(super) fn per_peer(&self) -> usize {
+        self.max_connections_per_peer.unwrap_or((self.max_connections / 8).max(LEAST_PER_PEER))
+    }
+
     /// The same, with values that cannot work replaced by the nearest that can.
     pub(super) fn sane(mut self) -> Self {
         // INVARIANT: hyper panics on smaller buffers.
         self.max_head_bytes = self.max_head_bytes.max(SMALLEST_HEAD);
         self.max_connections = self.max_connections.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_peer_gets_an_eighth_of_the_connections_unless_told_otherwise() {
+        let limits = |max_connections, max_connections_per_peer| Limits {
+            max_connections,
+            max_connections_per_peer,
+            ..Limits::default()
+        };
+        assert_eq!(limits(4096, None).per_peer(), 512);
+        assert_eq!(limits(100, None).per_peer(), 64);
+        assert_eq!(limits(4096, Some(3)).per_peer(), 3);
     }
 }

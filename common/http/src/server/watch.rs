@@ -1,17 +1,23 @@
 //! What a connection is doing, seen from its bytes and its requests, so that slowness can be told from work.
 //! Not a protocol parser.
 
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use super::stream::Stream;
+
+/// The largest piece of an answer that is handed to HTTP/2 at once: the least that a peer must take to show that it
+/// reads. As large as the smallest limit of a frame (RFC 9113 §4.2).
+const PIECE: usize = 16 * 1024;
 
 /// The activity of one connection, counted by its socket and its requests.
 #[derive(Debug, Default)]
@@ -32,6 +38,9 @@ pub(super) struct Activity {
     flush_blocked: AtomicBool,
     /// Whether the connection began with the first letters of the HTTP/2 preface.
     http2: AtomicBool,
+    /// When each HTTP/2 answer handed out a piece, if it has not been asked for more since. The peer's flow control
+    /// holds such a piece back without a word from the socket.
+    untaken: Mutex<BTreeMap<u64, Instant>>,
 }
 
 /// What a connection is doing. Two equal values mean that nothing has happened in between.
@@ -75,8 +84,17 @@ impl Activity {
     /// Marks a request as open until the answer is dropped.
     pub(super) fn open(self: &Arc<Self>) -> OpenRequest {
         self.open.fetch_add(1, Relaxed);
-        self.started.fetch_add(1, Relaxed);
-        OpenRequest { activity: Arc::clone(self) }
+        let number = self.started.fetch_add(1, Relaxed);
+        OpenRequest { activity: Arc::clone(self), number }
+    }
+
+    /// Since when the peer has left a piece of some answer untaken.
+    pub(super) fn untaken_since(&self) -> Option<Instant> {
+        self.untaken().values().min().copied()
+    }
+
+    fn untaken(&self) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
+        self.untaken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,10 +102,18 @@ impl Activity {
 #[derive(Debug)]
 pub(super) struct OpenRequest {
     activity: Arc<Activity>,
+    number: u64,
+}
+
+impl OpenRequest {
+    fn is_http2(&self) -> bool {
+        self.activity.http2.load(Relaxed)
+    }
 }
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
+        self.activity.untaken().remove(&self.number);
         self.activity.open.fetch_sub(1, Relaxed);
         self.activity.reads_then.store(self.activity.reads.load(Relaxed), Relaxed);
     }
@@ -170,12 +196,35 @@ impl AsyncWrite for Watched {
 #[derive(Debug)]
 pub(super) struct Answering<B> {
     body: B,
-    _open: OpenRequest,
+    /// What is left of a frame that is handed out in pieces.
+    rest: Bytes,
+    open: OpenRequest,
 }
 
 impl<B> Answering<B> {
     pub(super) fn new(body: B, open: OpenRequest) -> Self {
-        Self { body, _open: open }
+        Self { body, rest: Bytes::new(), open }
+    }
+
+    /// At most one piece of `data`; the rest is kept.
+    fn piece(&mut self, mut data: Bytes) -> Frame<Bytes> {
+        let piece = data.split_to(data.len().min(PIECE));
+        self.rest = data;
+        Frame::data(piece)
+    }
+}
+
+impl<B: http_body::Body<Data = Bytes> + Unpin> Answering<B> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            return Poll::Ready(Some(Ok(self.piece(rest))));
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| match frame?.into_data() {
+            Ok(data) => Ok(self.piece(data)),
+            Err(trailers) => Ok(trailers),
+        }))
     }
 }
 
@@ -187,14 +236,31 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Answering<B> 
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        if !self.open.is_http2() {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        }
+        let piece = self.poll_piece(cx);
+        let (mut untaken, number) = (self.open.activity.untaken(), self.open.number);
+        if let Poll::Ready(Some(Ok(_))) = piece {
+            untaken.insert(number, Instant::now());
+        } else {
+            untaken.remove(&number);
+        }
+        drop(untaken);
+        piece
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
+        let (body, mut hint) = (self.body.size_hint(), SizeHint::new());
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(body.lower().saturating_add(rest));
+        hint
     }
 }

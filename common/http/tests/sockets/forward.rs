@@ -234,3 +234,21 @@ async fn an_http2_request_goes_on_as_http1_and_its_two_hosts_must_agree() {
     assert_eq!(answer.status(), 400);
     assert_eq!(requests(&arrived), 1);
 }
+
+#[tokio::test]
+async fn a_get_with_a_body_of_unknown_length_keeps_it() {
+    let lifecycle = lifecycle();
+    for method in ["GET", "HEAD"] {
+        let (address, arrived) = upstream(&lifecycle, OK).await;
+        let front = proxy(&lifecycle, &options(), Pass::to(address));
+        let request = format!(
+            "{method} / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n\
+             5\r\nhello\r\n0\r\n\r\n"
+        );
+        let answer = exchange(front, request.as_bytes()).await;
+        assert_eq!(status(&answer), 200, "{answer}");
+        let sent = all(&arrived);
+        assert_eq!(sent.matches("transfer-encoding: chunked\r\n").count(), 1, "{sent}");
+        assert!(sent.ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), "{sent}");
+    }
+}

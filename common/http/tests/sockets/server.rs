@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use symbolon_daemon::Registry;
 use symbolon_http::Body;
 use symbolon_http::server::{ConnectionInfo, Limits, Peer};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::raw::{Raw, exchange, status};
@@ -175,4 +175,70 @@ async fn a_panicking_handler_costs_one_connection_only() {
     lifecycle.register(&mut registry);
     let metrics = registry.encode().unwrap();
     assert!(metrics.contains("symbolon_task_panics_total{task=\"http_connection\"} 1"), "{metrics}");
+}
+
+/// The HTTP/2 preface, settings with an initial window of zero, and the head of one GET.
+fn request_without_a_window() -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // SETTINGS_INITIAL_WINDOW_SIZE (4) = 0.
+    bytes.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
+    // HEADERS, END_STREAM and END_HEADERS, stream 1: GET, http, /, authority `a`.
+    bytes.extend([0, 0, 6, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x41, 1, b'a']);
+    bytes
+}
+
+#[tokio::test]
+async fn an_http2_peer_that_never_opens_its_window_is_closed_although_it_answers_pings() {
+    let lifecycle = lifecycle();
+    let limits = Limits { write_timeout: SOON * 4, ..Limits::default() };
+    let asked = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&asked);
+    let address = serve(limits, &lifecycle, move |_| {
+        seen.fetch_add(1, Ordering::SeqCst);
+        text("never")
+    });
+    let began = tokio::time::Instant::now();
+    let mut raw = Raw::connect(address).await;
+    raw.send(&request_without_a_window()).await;
+    let (mut reading, mut writing) = raw.stream.into_split();
+    let pings = async {
+        while writing.write_all(&[0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]).await.is_ok() {
+            tokio::time::sleep(SOON / 5).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let closed = async {
+        let mut buffer = vec![0; 4096];
+        while let Ok(1..) = reading.read(&mut buffer).await {}
+    };
+    soon("the server to give up", async {
+        tokio::select! {
+            () = pings => {}
+            () = closed => {}
+        }
+    })
+    .await;
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert!(began.elapsed() >= SOON * 4, "closed for another reason");
+}
+
+#[tokio::test]
+async fn a_large_http2_answer_arrives_whole_and_a_slow_one_is_not_cut() {
+    let lifecycle = lifecycle();
+    let limits = Limits { write_timeout: SOON * 4, ..Limits::default() };
+    let address = serve(limits, &lifecycle, |_| async {
+        // Waiting for the handler is not waiting for the peer.
+        tokio::time::sleep(SOON * 6).await;
+        Response::new(Body::from(vec![b'x'; 3 << 20]))
+    });
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    lifecycle.spawn_background("client", async move {
+        let _ = connection.await;
+    });
+    let request = Request::get("http://a/").body(Empty::<bytes::Bytes>::new()).unwrap();
+    let answer = soon("an answer", sender.send_request(request)).await.unwrap();
+    assert_eq!(answer.headers()["content-length"], (3 << 20).to_string());
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes().len(), 3 << 20);
 }

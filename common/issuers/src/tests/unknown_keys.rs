@@ -2,11 +2,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use symbolon_identity::ReasonCode;
+use symbolon_jws::{Algorithm, SigningHeader, SigningKey};
+use symbolon_token::UnverifiedToken;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, House, KeySource, Server, at, issuers, key, key_set, settings, token, verify};
+use super::{
+    Answer, House, KeySource, NOW, Server, at, issuers, key, key_set, only, settings, token, verify,
+};
 use crate::{IssuerError, Issuers, KeyPolicy};
 
 /// The background task, as a program's lifecycle would run it; its clock stands at `now`.
@@ -144,4 +149,66 @@ async fn keys_are_renewed_in_the_background_as_the_server_says() {
         tokio::time::timeout(Duration::from_millis(200), until(|| house.server.hits() > hits)).await.is_err()
     );
     background.stop().await;
+}
+
+#[tokio::test]
+async fn a_program_that_starts_before_its_issuer_has_keys_soon_after() {
+    let (server, key) = (Server::start().await, key());
+    let issuers =
+        issuers(settings(&server.url(), KeySource::JwksUri(server.keys_url())), KeyPolicy::default());
+    let background = Background::start(&issuers, 0);
+    until(|| server.hits() == 1 && only(&issuers).status(at(0)).failures == 1).await;
+    let early = verify(&issuers, &token(&server.url(), &key, at(0)), at(0)).await;
+    let Err(IssuerError::KeysUnavailable { retry_after, .. }) = early else { panic!("{early:?}") };
+    assert!(retry_after < Duration::from_secs(5), "{retry_after:?}");
+    server.answer(Answer::Keys(key_set(&[&key])));
+    let soon = tokio::time::timeout(Duration::from_secs(5), until(|| only(&issuers).status(at(0)).usable));
+    soon.await.expect("the keys come long before the least interval is over");
+    assert!(verify(&issuers, &token(&server.url(), &key, at(0)), at(0)).await.is_ok());
+    background.stop().await;
+}
+
+/// A token without `kid`.
+fn nameless(issuer: &str, key: &SigningKey) -> UnverifiedToken {
+    let claims = serde_json::json!({
+        "iss": issuer, "sub": "a", "aud": "https://orders.internal", "iat": NOW, "exp": NOW + 600,
+    });
+    let signed = key.sign(&SigningHeader::typed("at+jwt"), claims.to_string().as_bytes());
+    UnverifiedToken::parse(&signed.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_without_kid_waits_for_a_fetch_like_one_with_a_new_kid() {
+    let (server, first, next) =
+        (Server::start().await, SigningKey::generate(Algorithm::EdDsa).unwrap(), key());
+    server.answer(Answer::Keys(key_set(&[&first])));
+    let issuers =
+        issuers(settings(&server.url(), KeySource::JwksUri(server.keys_url())), KeyPolicy::default());
+    let background = Background::start(&issuers, 0);
+    until(|| only(&issuers).status(at(0)).usable).await;
+    server.answer(Answer::Keys(key_set(&[&first, &next])));
+    let nameless = nameless(&server.url(), &next);
+    let early = soon(verify(&issuers, &nameless, at(5))).await;
+    assert!(matches!(early, Err(IssuerError::KeysUnavailable { .. })), "{early:?}");
+    let later = soon(verify(&issuers, &nameless, at(10))).await;
+    assert!(later.is_ok(), "{later:?}");
+    assert_eq!(server.hits(), 2);
+    background.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_runs_out_while_its_key_is_fetched_is_refused() {
+    let (server, key) = (Server::start().await, key());
+    server.answer(Answer::Keys(key_set(&[&key])));
+    let issuers =
+        issuers(settings(&server.url(), KeySource::JwksUri(server.keys_url())), KeyPolicy::default());
+    let token = token(&server.url(), &key, at(0));
+    let mut waiting = std::pin::pin!(verify(&issuers, &token, at(3598)));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(3)).await;
+    tokio::time::resume();
+    only(&issuers).refresh(at(3601)).await.unwrap();
+    let refused = soon(waiting).await.unwrap_err();
+    assert_eq!(refused.reason_code(), ReasonCode::Expired, "{refused:?}");
 }

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use symbolon_identity::{Audience, IssuerName, ReasonCode};
-use symbolon_jws::{Algorithm, SigningKey};
-use symbolon_token::{AudienceRule, TokenType};
+use symbolon_jws::{Algorithm, SigningHeader, SigningKey};
+use symbolon_token::{AudienceRule, TokenError, TokenType, UnverifiedToken};
 
 use super::{
-    Answer, House, KeySource, at, audience, client, issuers, key, key_set, only, settings, token, verify,
+    Answer, House, KeySource, NOW, at, audience, client, issuers, key, key_set, only, settings, token, verify,
 };
 use crate::{IssuerError, IssuerSettings, Issuers, KeyPolicy};
 
@@ -99,4 +99,25 @@ async fn thousands_of_requests_during_an_outage_succeed_and_ask_nobody() {
         assert!(verify(&house.issuers, &token, at(now)).await.is_ok());
     }
     assert_eq!(house.server.hits(), hits);
+}
+
+#[tokio::test]
+async fn an_access_token_says_when_it_was_issued_and_a_plain_jwt_need_not() {
+    let key = key();
+    let types = vec![TokenType::AccessToken, TokenType::Jwt];
+    let issuers = issuers(IssuerSettings { token_types: types, ..inline(A, &[&key]) }, KeyPolicy::default());
+    let claims = serde_json::json!({
+        "iss": A, "sub": "a", "aud": "https://orders.internal", "exp": NOW + 600,
+    });
+    let signed = |token_type| {
+        let signed = key.sign(&SigningHeader::typed(token_type), claims.to_string().as_bytes()).unwrap();
+        UnverifiedToken::parse(&signed).unwrap()
+    };
+    let refused = verify(&issuers, &signed("at+jwt"), at(0)).await.unwrap_err();
+    let without_iat = TokenError::MissingClaim { claim: "iat" };
+    assert!(
+        matches!(&refused, IssuerError::Token { source, .. } if source.to_string() == without_iat.to_string()),
+        "{refused:?}"
+    );
+    assert!(verify(&issuers, &signed("JWT"), at(0)).await.is_ok());
 }

@@ -33,7 +33,7 @@ fn a_proof_is_admitted_once() {
 
 #[test]
 fn a_proof_is_forgotten_only_when_it_is_too_old_anyway() {
-    let (window, key) = (ReplayWindow::new(1000), key());
+    let (window, key) = (ReplayWindow::new(20_000), key());
     let old = proof(&key, at(NOW));
     window.admit(&old, at(NOW)).unwrap();
     // Whatever the shard, some of these make it forget.
@@ -47,7 +47,7 @@ fn a_proof_is_forgotten_only_when_it_is_too_old_anyway() {
 
 #[test]
 fn a_clock_that_jumped_ahead_and_back_does_not_lock_callers_out() {
-    let (window, key) = (ReplayWindow::new(1000), key());
+    let (window, key) = (ReplayWindow::new(20_000), key());
     for now in [at(NOW), at(NOW + 3600)] {
         for _ in 0..200 {
             window.admit(&proof(&key, now), now).unwrap();
@@ -58,14 +58,40 @@ fn a_clock_that_jumped_ahead_and_back_does_not_lock_callers_out() {
 
 #[test]
 fn a_full_window_refuses_and_recovers() {
-    let (window, key) = (ReplayWindow::new(16), key());
-    let outcomes: Vec<_> = (0..100).map(|_| window.admit(&proof(&key, at(NOW)), at(NOW))).collect();
+    let window = ReplayWindow::new(16);
+    let outcomes: Vec<_> = (0..100).map(|_| window.admit(&proof(&key(), at(NOW)), at(NOW))).collect();
     assert!(outcomes.contains(&Err(ReplayError::Full)));
     assert!(window.len() <= 16);
     let later = at(NOW + 120);
-    let outcomes: Vec<_> = (0..100).map(|_| window.admit(&proof(&key, later), later)).collect();
+    let outcomes: Vec<_> = (0..100).map(|_| window.admit(&proof(&key(), later), later)).collect();
     assert!(outcomes.contains(&Ok(())));
     assert!(window.len() <= 32, "each shard forgets when it is asked next");
+}
+
+#[test]
+fn one_key_cannot_fill_the_window_for_others() {
+    let (window, greedy) = (ReplayWindow::new(1024), key());
+    let refused = (0..1000)
+        .filter(|_| window.admit(&proof(&greedy, at(NOW)), at(NOW)) == Err(ReplayError::Full))
+        .count();
+    assert!(refused >= 1000 - 256 && window.len() <= 256, "{refused} {}", window.len());
+    for _ in 0..50 {
+        assert_eq!(window.admit(&proof(&key(), at(NOW)), at(NOW)), Ok(()), "somebody else");
+    }
+    let later = at(NOW + 120);
+    for _ in 0..200 {
+        let _ = window.admit(&proof(&key(), later), later);
+    }
+    assert_eq!(window.admit(&proof(&greedy, later), later), Ok(()), "its old proofs count no more");
+}
+
+#[test]
+fn the_bytes_of_a_proof_do_not_choose_its_shard() {
+    let (one, two) = (ReplayWindow::new(1), ReplayWindow::new(1));
+    let choices = |window: &ReplayWindow| -> Vec<_> {
+        (0..64_u8).map(|byte| window.shard_choice.hash_one([byte; 32]) % 16).collect()
+    };
+    assert_ne!(choices(&one), choices(&two));
 }
 
 #[test]
