@@ -52,10 +52,10 @@ def haproxy(folder: pathlib.Path, ports: Ports, verify: bool) -> list[str]:
         rules = f"""
   http-request set-var(txn.token) http_auth_bearer
   http-request set-var(txn.alg) var(txn.token),jwt_header_query('$.alg')
-  http-request deny unless {{ var(txn.alg) ES256 }}
-  http-request deny unless {{ var(txn.token),jwt_payload_query('$.iss') {ISSUER} }}
-  http-request deny unless {{ var(txn.token),jwt_payload_query('$.aud') {AUDIENCE} }}
-  http-request deny unless {{ var(txn.token),jwt_verify(txn.alg,"{folder}/key.pem") 1 }}
+  http-request deny unless {{ var(txn.alg) -m str ES256 }}
+  http-request deny unless {{ var(txn.token),jwt_payload_query('$.iss') -m str {ISSUER} }}
+  http-request deny unless {{ var(txn.token),jwt_payload_query('$.aud') -m str {AUDIENCE} }}
+  http-request deny unless {{ var(txn.token),jwt_verify(txn.alg,"{folder}/key.pem") -m int 1 }}
   http-request set-var(txn.exp) var(txn.token),jwt_payload_query('$.exp','int')
   http-request set-var(txn.now) date()
   http-request deny if {{ var(txn.exp),sub(txn.now) -m int lt 0 }}
