@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use symbolon_http::client::GuardedClient;
 use symbolon_identity::{IssuerName, Timestamp};
+use symbolon_jws::JwkSetError;
 use symbolon_token::{AudienceRule, UnverifiedToken, VerifiedToken};
 use tokio_util::sync::CancellationToken;
 
@@ -138,9 +139,17 @@ impl Issuers {
 
 /// Logs a failed fetch; returns whether it succeeded.
 fn report(issuer: &Issuer, error: Option<&FetchError>) -> bool {
-    if let Some(error) = error {
+    if let Some(FetchError::KeySet(error @ JwkSetError::PrivateMember { .. })) = error {
+        // Whoever fetches that set can now sign as this issuer: more than a fetch that failed.
+        tracing::error!(
+            event.name = "issuer.leaked_key",
+            issuer.name = %issuer.name(),
+            "the issuer publishes a private key: tell it, and trust nothing that this key signs: {error}"
+        );
+    } else if let Some(error) = error {
         let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         tracing::warn!(
+            event.name = "issuer.keys_not_fetched",
             issuer.name = %issuer.name(),
             error.kind = error.kind(),
             "the issuer's keys could not be fetched, the last good ones stay: {error} {cause}"
