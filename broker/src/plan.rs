@@ -18,6 +18,7 @@ use crate::keys::Seal;
 use crate::policies::CurrentSet;
 use crate::resources::Resources;
 use crate::routes::token_endpoint;
+use crate::subject::ForeignPlan;
 
 /// A checked configuration with everything compiled that can be.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub struct Plan {
     pub(crate) config: Config,
     pub(crate) seal: Seal,
     pub(crate) blueprint: Blueprint,
+    pub(crate) foreign: ForeignPlan,
     pub(crate) groups: Groups,
     pub(crate) resources: Resources,
     pub(crate) local_times: LocalTimes,
@@ -63,6 +65,7 @@ impl Plan {
 
     fn draw(config: &Config, findings: &mut Findings) -> Option<Self> {
         let blueprint = Blueprint::draw(config, findings);
+        let foreign = ForeignPlan::draw(config, findings);
         let groups = Groups::build(&config.groups, findings);
         let resources = Resources::build(&config.resources, findings);
         check_the_rest(config, findings);
@@ -77,6 +80,7 @@ impl Plan {
             config: config.clone(),
             seal: seal?,
             blueprint,
+            foreign,
             groups,
             resources,
             local_times: local_times?,
@@ -98,6 +102,7 @@ fn check_the_rest(config: &Config, findings: &mut Findings) {
         ("burst", limits.burst),
         ("concurrent_requests", limits.concurrent_requests),
         ("connections", limits.connections),
+        ("targets", limits.targets),
     ] {
         if value == 0 {
             findings.add(format!("limits.{name}"), "zero would let nobody in");
@@ -156,7 +161,12 @@ fn client(config: &Config, findings: &mut Findings) -> Option<GuardedClient> {
     for network in &config.outbound.allow {
         addresses = addresses.allow(*network);
     }
-    if config.trust_providers.iter().filter_map(|provider| provider.oidc.as_ref()).any(|oidc| oidc.dev) {
+    let evidence = config.trust_providers.iter().filter_map(|provider| provider.oidc.as_ref());
+    if evidence
+        .map(|oidc| oidc.dev)
+        .chain(config.subject_issuers.iter().map(|issuer| issuer.dev))
+        .any(|dev| dev)
+    {
         addresses = addresses.allow_loopback();
     }
     let mut builder = GuardedClient::builder().addresses(addresses);

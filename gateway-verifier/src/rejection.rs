@@ -203,6 +203,9 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         // it did it would be our fault.
         Code::ConditionError
         | Code::Undetermined
+        | Code::ActorChainTooLong
+        | Code::ActorLoop
+        | Code::ActorNotAllowed
         | Code::AssertionMalformed
         | Code::AssertionRejected
         | Code::EvidenceExpiring
@@ -214,12 +217,15 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         | Code::InvalidTarget
         | Code::MappingFailed
         | Code::ProviderAmbiguous
+        | Code::ScopeExceedsSubject
         | Code::StoreUnavailable
+        | Code::SubjectNotAddressed
         | Code::TokenUnavailable
         | Code::UnauthorizedClient
         | Code::UnknownClient
         | Code::UnsupportedAssertionType
-        | Code::UnsupportedGrantType => plain(StatusCode::INTERNAL_SERVER_ERROR),
+        | Code::UnsupportedGrantType
+        | Code::UnsupportedTokenType => plain(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 

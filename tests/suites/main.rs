@@ -5,6 +5,7 @@ mod architecture;
 mod crash;
 mod deploy;
 mod dev;
+mod exchanging;
 mod interop;
 mod issuing;
 mod josekit;

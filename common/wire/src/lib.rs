@@ -6,6 +6,7 @@ mod error_code;
 mod form;
 mod metadata;
 mod problem;
+pub mod status;
 mod urlencoded;
 mod vocabulary;
 
@@ -15,4 +16,4 @@ pub use error_code::{ErrorCode, OAuthError};
 pub use form::{FormError, TokenForm};
 pub use metadata::{ServerMetadata, well_known_inserted};
 pub use problem::Problem;
-pub use vocabulary::{client_assertion_type, error_uri, grant_type, header, paths, urn};
+pub use vocabulary::{client_assertion_type, error_uri, grant_type, header, paths, token_type, urn};

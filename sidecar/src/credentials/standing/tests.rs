@@ -36,6 +36,7 @@ impl Bench {
             token_type: TokenType::Dpop,
             expires_in: seconds,
             scope: String::new(),
+            issued_token_type: None,
         };
         let audience = Audience::parse("https://orders.internal").unwrap();
         Answer::Granted(Credential::new(answer, audience, self.now, &mut self.dice).unwrap())
@@ -167,6 +168,7 @@ fn an_answer_without_any_life_is_worth_nothing_and_a_huge_one_does_not_overflow(
         token_type: TokenType::Dpop,
         expires_in: seconds,
         scope: String::new(),
+        issued_token_type: None,
     };
     let audience = Audience::parse("a").unwrap();
     let new = |seconds, dice: &mut Dice| Credential::new(answer(seconds), audience.clone(), bench.now, dice);
