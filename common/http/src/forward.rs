@@ -28,7 +28,7 @@ pub use upstream::{Upstream, UpstreamError};
 
 use crate::body::{Body, StreamLimits};
 use crate::executor::LifecycleExecutor;
-use crate::target::{RequestTarget, asks_for_upgrade, check_framing};
+use crate::target::{RequestTarget, asks_for_upgrade, check_framing, check_method};
 use crate::tls::{self, TlsError};
 use connector::{TimedConnector, connector};
 use outgoing::Outgoing;
@@ -142,6 +142,7 @@ impl<P: Cleared> Forwarder<P> {
         if asks_for_upgrade(head) {
             return Err(ForwardError::UpgradeNotAllowed);
         }
+        check_method(head)?;
         match self.max_request_body {
             Some(limit) if body.size_hint().lower() > limit => Err(ForwardError::TooLarge { limit }),
             _ => Ok(()),

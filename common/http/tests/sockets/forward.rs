@@ -90,6 +90,20 @@ async fn upgrades_and_connect_are_refused_and_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn methods_that_would_show_our_credential_to_the_client_are_refused_and_nothing_is_sent() {
+    let lifecycle = lifecycle();
+    let (address, arrived) = upstream(&lifecycle, OK).await;
+    let front = proxy(&lifecycle, &options(), Pass::to(address));
+    for method in ["TRACE", "trace", "Trace", "TRACK", "connect"] {
+        let request = format!("{method} /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let answer = exchange(front, request.as_bytes()).await;
+        assert_eq!(status(&answer), 400, "{method}: {answer}");
+        assert!(answer.contains("malformed_request"), "{method}: {answer}");
+    }
+    assert_eq!(requests(&arrived), 0);
+}
+
+#[tokio::test]
 async fn request_trailers_do_not_arrive_and_response_trailers_do() {
     let lifecycle = lifecycle();
     let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: grpc-status, authorization\r\n\r\n\
