@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use symbolon_daemon::Lifecycle;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
@@ -133,6 +134,7 @@ impl Acceptor {
             Accepted::Tcp(stream, peer) => (stream, peer),
         };
         stream.set_nodelay(true)?;
+        keep_alive(&stream, self.limits.keepalive)?;
         let Some(tls) = &self.tls else {
             return Ok((Stream::Tcp(stream), ConnectionInfo::new(Peer::Tcp(peer), false)));
         };
@@ -175,6 +177,21 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.0.open.dec();
     }
+}
+
+/// Unanswered probes after which a peer counts as gone.
+const PROBES: u32 = 4;
+
+/// Has the kernel ask a silent peer whether it is still there: a machine that lost its power says no goodbye, and a
+/// connection that only reads would wait for it for ever.
+fn keep_alive(stream: &TcpStream, after: Duration) -> io::Result<()> {
+    // The kernel counts in whole seconds and takes no zero.
+    let (least, between) = (Duration::from_secs(1), after.checked_div(PROBES).unwrap_or(after));
+    sockopt::set_tcp_keepidle(stream, after.max(least))?;
+    sockopt::set_tcp_keepintvl(stream, between.max(least))?;
+    sockopt::set_tcp_keepcnt(stream, PROBES)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    Ok(())
 }
 
 /// Whether the error is of this one connection, and the next may be fine (accept(2)).

@@ -26,6 +26,9 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long a connection may be open without a request. Default 75 s.
     pub idle_timeout: Duration,
+    /// How long a TCP peer may be silent until the kernel asks whether it is still there; it is given up after as
+    /// long again. Default 60 s.
+    pub keepalive: Duration,
     /// How long a peer may leave an answer unread while we want to write. Default 60 s.
     pub write_timeout: Duration,
     /// The longest pause within a request body. Default 60 s.
@@ -45,6 +48,7 @@ impl Default for Limits {
             max_head_bytes: 64 * 1024,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            keepalive: Duration::from_mins(1),
             write_timeout: Duration::from_mins(1),
             body_idle_timeout: Duration::from_mins(1),
             max_body_bytes: None,

@@ -1,5 +1,6 @@
 //! The accept loop and its limits.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -80,6 +81,34 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let mut raw = Raw::connect(address).await;
     raw.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert!(raw.rest().await.ends_with("worked"));
+}
+
+/// Which timer the kernel runs for our end of a connection: `02` is the one of keepalive (proc(5), `net/tcp`).
+fn timer(local: SocketAddr, peer: SocketAddr) -> Option<String> {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let ends = [local, peer].map(|address| format!(":{:04X}", address.port()));
+    table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let ours = fields.get(1)?.ends_with(&ends[0]) && fields.get(2)?.ends_with(&ends[1]);
+        ours.then(|| fields[5][..2].to_owned())
+    })
+}
+
+#[tokio::test]
+async fn the_kernel_asks_whether_a_silent_peer_is_still_there() {
+    let lifecycle = lifecycle();
+    let address = serve(Limits::default(), &lifecycle, |_| text("served"));
+    let mut raw = Raw::connect(address).await;
+    raw.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    raw.until("served").await;
+    let us = raw.stream.local_addr().unwrap();
+    soon("the timer of keepalive", async {
+        while timer(address, us).as_deref() != Some("02") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(timer(us, address).as_deref(), Some("00"), "our own end has none");
 }
 
 #[tokio::test]
