@@ -202,7 +202,12 @@ fn listen(
     admin: Admin,
     lifecycle: &Lifecycle,
 ) -> Result<Addresses, anyhow::Error> {
-    let limits = Limits { max_connections: config.limits.connections, ..Limits::default() };
+    let limits = Limits {
+        max_connections: config.limits.connections,
+        max_connections_per_peer: config.limits.connections_per_peer,
+        max_requests: Some(config.limits.requests),
+        ..Limits::default()
+    };
     let public = config.listen.listen()?;
     let health = Bind::Tcp(config.admin.listen).listen()?;
     let operators = config.admin.socket.as_ref().map(|path| Bind::unix(path, 0o600).listen()).transpose()?;

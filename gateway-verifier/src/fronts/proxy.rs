@@ -142,6 +142,7 @@ fn failure(error: &ForwardError) -> Rejection {
             ReasonCode::UpstreamUnavailable
         }
         ForwardError::UpstreamTimeout { .. } => ReasonCode::UpstreamTimeout,
+        ForwardError::Busy { .. } => ReasonCode::Busy,
     };
     let mut text = error.to_string();
     let mut cause = error.source();

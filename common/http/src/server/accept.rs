@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::Handler;
 use super::bind::{Bound, Listener};
-use super::connection::{self, End, Protocol};
+use super::connection::{self, End, Protocol, Terms};
 use super::crowd::{Crowd, Crowder};
 use super::limits::Limits;
 use super::metrics::ListenerMetrics;
@@ -38,6 +38,8 @@ pub(super) struct Acceptor {
 struct Shared {
     acceptor: Acceptor,
     protocol: Protocol,
+    /// A permit for each request under way.
+    places: Arc<Semaphore>,
 }
 
 /// A connection as the kernel hands it over.
@@ -65,7 +67,8 @@ impl Acceptor {
         let executor = LifecycleExecutor::foreground("http_stream", &lifecycle);
         let protocol = connection::protocol(&self.limits, executor);
         let (crowd, ours) = (Crowd::new(self.limits.per_peer()), rustix::process::geteuid().as_raw());
-        let shared = Arc::new(Shared { acceptor: self, protocol });
+        let places = Arc::new(Semaphore::new(self.limits.requests()));
+        let shared = Arc::new(Shared { acceptor: self, protocol, places });
         let accepting = async {
             // INVARIANT: the semaphore is never closed, so this loop ends with the select below.
             while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
@@ -156,8 +159,13 @@ impl Shared {
                 return;
             }
         };
-        let with = (&self.protocol, &acceptor.limits);
-        if connection::serve(stream, info, handler, with, shutdown).await == End::TooSlow {
+        let terms = Terms {
+            protocol: &self.protocol,
+            limits: &acceptor.limits,
+            places: &self.places,
+            busy: &acceptor.connections.busy,
+        };
+        if connection::serve(stream, info, handler, terms, shutdown).await == End::TooSlow {
             acceptor.connections.timed_out.inc();
         }
     }

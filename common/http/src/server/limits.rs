@@ -18,6 +18,9 @@ pub struct Limits {
     /// once. Not counted: loopback addresses, and on Unix sockets root and our own user. Default `None`: an eighth of
     /// `max_connections`, at least 64.
     pub max_connections_per_peer: Option<usize>,
+    /// Requests at one time, whose answers have not ended; more are answered 503 `busy`. Only HTTP/2 has several on one
+    /// connection. Default `None`: as many as connections.
+    pub max_requests: Option<usize>,
     /// Header fields in one request. Default 100.
     pub max_headers: usize,
     /// Bytes of one request head. Default 64 KiB, at least 8 KiB.
@@ -44,6 +47,7 @@ impl Default for Limits {
         Self {
             max_connections: 4096,
             max_connections_per_peer: None,
+            max_requests: None,
             max_headers: 100,
             max_head_bytes: 64 * 1024,
             head_timeout: Duration::from_secs(10),
@@ -61,6 +65,11 @@ impl Limits {
     /// The most connections of one peer.
     pub(super) fn per_peer(&self) -> usize {
         self.max_connections_per_peer.unwrap_or((self.max_connections / 8).max(LEAST_PER_PEER))
+    }
+
+    /// The most requests at one time.
+    pub(super) fn requests(&self) -> usize {
+        self.max_requests.unwrap_or(self.max_connections).clamp(1, tokio::sync::Semaphore::MAX_PERMITS)
     }
 
     /// The same, with values that cannot work replaced by the nearest that can.

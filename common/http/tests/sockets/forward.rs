@@ -179,6 +179,32 @@ async fn bodies_stream_both_ways_without_waiting_for_their_end() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_hangs_takes_no_more_than_its_places_and_gives_them_back() {
+    let lifecycle = lifecycle();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = ForwardOptions { max_requests: 1, ..options() };
+    let front = proxy(&lifecycle, &options, Pass::to(listener.local_addr().unwrap()));
+    let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let mut first = Raw::connect(front).await;
+    first.send(request).await;
+    let mut server = Raw { stream: soon("the forwarder", listener.accept()).await.unwrap().0 };
+    server.until("\r\n\r\n").await;
+    let refused = exchange(front, request).await;
+    assert!(status(&refused) == 503 && refused.contains("busy"), "{refused}");
+    // An answer holds the place until it has ended.
+    server.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n").await;
+    first.until("ok").await;
+    assert_eq!(status(&exchange(front, request).await), 503);
+    server.send(b"0\r\n\r\n").await;
+    first.rest().await;
+    let mut again = Raw::connect(front).await;
+    again.send(request).await;
+    server.until("\r\n\r\n").await;
+    server.send(OK.as_bytes()).await;
+    assert_eq!(status(&again.rest().await), 200);
+}
+
+#[tokio::test]
 async fn an_upstream_that_does_not_read_holds_the_client_back() {
     let lifecycle = lifecycle();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
