@@ -104,6 +104,11 @@ fn serve(arguments: &Serve) -> ExitCode {
     if let Err(error) = symbolon_daemon::telemetry::init(plan.telemetry()) {
         return failed("cannot log", &error, 1);
     }
+    symbolon_daemon::descriptors::check_limit(
+        symbolon_daemon::descriptors::raise_limit(),
+        plan.connections(),
+        1,
+    );
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed("cannot start", &error, UNAVAILABLE),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use symbolon_config::Environment;
-use symbolon_daemon::{Lifecycle, SystemClock, parent, telemetry};
+use symbolon_daemon::{Lifecycle, SystemClock, descriptors, parent, telemetry};
 
 use crate::app::{App, Read, Start};
 use crate::config::GatewayConfig;
@@ -99,6 +99,8 @@ fn serve(serve: Serve) -> ExitCode {
 
 fn run(start: &Start, read: Read) -> Result<ExitCode, anyhow::Error> {
     telemetry::init(read.config().log)?;
+    // One in and one out.
+    descriptors::check_limit(descriptors::raise_limit(), read.config().limits.connections, 2);
     let grace = read.config().limits.drain.as_duration();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

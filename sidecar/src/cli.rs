@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use symbolon_config::{Environment, load, schema};
-use symbolon_daemon::{Lifecycle, SystemClock, parent, ready_file, telemetry};
+use symbolon_daemon::{Lifecycle, SystemClock, descriptors, parent, ready_file, telemetry};
 
 use crate::{Config, Settings, Sidecar};
 
@@ -100,6 +100,8 @@ impl Run {
         }
         let settings = read(&self.config)?;
         telemetry::init(settings.log)?;
+        // One in and one out.
+        descriptors::check_limit(descriptors::raise_limit(), settings.connections(), 2);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .enable_all()

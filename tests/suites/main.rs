@@ -4,6 +4,7 @@
 mod architecture;
 mod crash;
 mod deploy;
+mod descriptors;
 mod dev;
 mod interop;
 mod issuing;
