@@ -118,6 +118,28 @@ async fn the_audit_file_holds_callers_one_by_one_and_strangers_as_numbers() {
 }
 
 #[tokio::test]
+async fn each_route_that_a_token_opens_is_on_record_also_when_it_was_first_rejected() {
+    let world = World::start().await;
+    let narrow = world.mint().sign();
+    assert_eq!(world.call("GET", "/orders/admin/7", &narrow).await.status, 403);
+    let wide = world.mint().with("scope", "orders:read orders:admin").sign();
+    for _ in 0..3 {
+        assert_eq!(world.call("GET", "/orders/7", &narrow).await.status, 200);
+        assert_eq!(world.call("GET", "/orders/7", &wide).await.status, 200);
+        assert_eq!(world.call("GET", "/orders/admin/7", &wide).await.status, 200);
+    }
+    let metrics = world.metrics().await;
+    assert!(metrics.contains("symbolon_gateway_admitted_total{caller=\"fresh\"} 1"), "{metrics}");
+    let folder = world.end().await;
+    let text = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+    let admitted = |target: &str| {
+        let lines = text.lines().filter(|line| line.contains("request.admitted"));
+        lines.filter(|line| line.contains(&format!("\"{target}\""))).count()
+    };
+    assert_eq!((admitted("orders"), admitted("orders-admin")), (2, 1), "{text}");
+}
+
+#[tokio::test]
 async fn a_changed_file_takes_effect_and_a_broken_one_does_not() {
     let world = World::start().await;
     let path = world.path("gateway.yaml");
