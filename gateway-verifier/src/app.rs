@@ -127,7 +127,7 @@ impl App {
         let (metrics, server_metrics) = (Metrics::register(&mut registry), ServerMetrics::default());
         server_metrics.register(&mut registry);
 
-        let replay = Arc::new(ReplayWindow::new(config.replay.entries));
+        let replay = Arc::new(replay_window(&config, &now));
         let builder = Builder::new(&lifecycle, Arc::clone(&replay), Arc::clone(&ids), now.clone());
         let keys = builder.keys(&config, &plan)?;
         let house = Arc::new(ArcSwap::from_pointee(builder.house(plan, keys.clone(), None)?));
@@ -172,6 +172,15 @@ impl App {
     /// Serves until told to stop, then drains.
     pub async fn run(self) -> Ended {
         self.lifecycle.run().await
+    }
+}
+
+/// A memory of used proofs that begins now: a proof from before may have been used up by the process before this one.
+fn replay_window(config: &GatewayConfig, now: &Now) -> ReplayWindow {
+    let window = ReplayWindow::new(config.replay.entries).since(now.now());
+    match config.replay.entries_per_key {
+        Some(most) => window.per_key(most),
+        None => window,
     }
 }
 

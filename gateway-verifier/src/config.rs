@@ -120,13 +120,16 @@ impl Default for TokenCacheConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplayConfig {
-    /// The most proofs that are remembered at once; beyond it bound requests are answered 503.
+    /// The most proofs that are remembered at once, each for 65 seconds at most; beyond it bound requests are answered
+    /// 503.
     pub entries: usize,
+    /// The most of them by one key; beyond it that key's requests are answered 503. Absent: a quarter of them.
+    pub entries_per_key: Option<usize>,
 }
 
 impl Default for ReplayConfig {
     fn default() -> Self {
-        Self { entries: 1_048_576 }
+        Self { entries: 1_048_576, entries_per_key: None }
     }
 }
 
