@@ -38,6 +38,31 @@ async fn the_admin_socket_explains_what_the_client_was_not_told() {
 }
 
 #[tokio::test]
+async fn what_is_kept_of_a_rejection_is_short_and_harmless_on_a_terminal() {
+    let world = World::start().await;
+    let scopes: Vec<String> = (0..30).map(|number| format!("a-rather-long-scope-{number}")).collect();
+    let token = world.mint().with("scope", scopes.join(" ")).sign();
+    let answer = world.call("GET", "/orders/7", &token).await;
+    assert_rejected(&answer, 403, "insufficient_scope");
+    let document = explain(&world, &answer).await;
+    let actual = document.near_misses[0].failed[0].actual.clone().unwrap();
+    assert!(
+        actual.starts_with("a-rather-long-scope-") && actual.ends_with('…') && actual.len() < 300,
+        "{actual}"
+    );
+
+    let path = format!("/orders/\u{202e}{}", "a".repeat(2_000));
+    let raw = format!("GET {path} HTTP/1.1\r\nHost: orders.example.com\r\nConnection: close\r\n\r\n");
+    let answer = world.raw(raw.as_bytes()).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    if !answer.text().is_empty() {
+        let request = explain(&world, &answer).await.facts["request"].to_string();
+        assert!(request.len() < 400 && !request.contains('\u{202e}'), "{request}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn the_admin_socket_answers_nothing_else() {
     let world = World::start().await;
     for (target, status) in [
