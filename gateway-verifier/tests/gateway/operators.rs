@@ -187,6 +187,33 @@ async fn a_changed_file_takes_effect_and_a_broken_one_does_not() {
     world.end().await;
 }
 
+#[tokio::test]
+async fn who_was_not_changed_keeps_keys_and_verdicts_when_another_issuer_is() {
+    let world = World::start().await;
+    let (token, bearer) = (world.mint().sign(), world.issuer.bearer(world.now()).sign());
+    let bearer = format!("Authorization: Bearer {bearer}\r\n");
+    assert_eq!(world.call("GET", "/orders/7", &token).await.status, 200);
+    assert_eq!(world.send("GET", "/billing/7", &bearer).await.status, 200);
+    // Neither the issuer nor the copy on disk can help.
+    world.issuer.set_down(true);
+    std::fs::remove_dir_all(world.path("keys")).unwrap();
+    let path = world.path("gateway.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let changed =
+        text.replace("['https://billing.internal']", "['https://billing.internal', 'https://more.internal']");
+    assert_ne!(text, changed);
+    std::fs::write(&path, changed).unwrap();
+    wait_for_metric(&world, "symbolon_gateway_config_reloads_total{outcome=\"taken\"} 1").await;
+    assert_eq!(world.call("GET", "/orders/7", &token).await.status, 200);
+    let metrics = world.metrics().await;
+    assert!(metrics.contains("symbolon_gateway_admitted_total{caller=\"known\"} 1"), "{metrics}");
+    let fresh = world.mint().with("jti", "token-2").sign();
+    assert_eq!(world.call("GET", "/orders/7", &fresh).await.status, 200);
+    let lent = world.send("GET", "/billing/7", &bearer).await;
+    assert_rejected(&lent, 503, "jwks_unavailable");
+    world.end().await;
+}
+
 async fn wait_for_metric(world: &World, line: &str) {
     let waiting = async {
         while !world.metrics().await.contains(line) {
