@@ -28,6 +28,31 @@ async fn the_tour_passes_every_step() {
 }
 
 #[tokio::test]
+async fn the_tour_passes_a_second_time_in_the_same_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    for time in ["first", "second"] {
+        let mut command = Command::new(binary("symbolon"));
+        command.args(["dev", "--check", "--exit-with-parent", "--state-dir"]).arg(&state);
+        let mut tour = Process::start("tour", command, folder.path());
+        let code = tour.ended(Duration::from_mins(2)).await;
+        assert_eq!(code, Some(0), "{time}: {}", tour.log());
+    }
+}
+
+#[test]
+fn a_folder_with_files_of_somebody_else_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gateway.yaml"), "mine").unwrap();
+    let run = symbolon(&["dev", "--check", "--state-dir", folder.path().to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(64), "{said}");
+    assert!(said.contains("not empty"), "{said}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("gateway.yaml")).unwrap(), "mine");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
 async fn one_ready_object_says_where_everything_is_and_a_signal_ends_it_all() {
     let mut dev = Dev::start().await;
     for member in ["broker.url", "broker.socket", "sidecar.url", "gateway.url", "api.url", "client.key"] {
