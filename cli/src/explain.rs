@@ -16,8 +16,9 @@ use crate::output::{self, Format};
 
 mod render;
 
+// Where the samples and units of `deploy/` put them: each program in the folder of its own user.
 const BROKER_SOCKET: &str = "/run/symbolon/admin.sock";
-const GATEWAY_SOCKET: &str = "/run/symbolon/gateway-admin.sock";
+const GATEWAY_SOCKET: &str = "/run/symbolon-gateway/admin.sock";
 
 /// Options of `symbolon explain`.
 #[derive(Debug, clap::Args)]
@@ -27,10 +28,10 @@ const GATEWAY_SOCKET: &str = "/run/symbolon/gateway-admin.sock";
 pub(crate) struct ExplainOptions {
     /// A decision id, a reason code, or `-` to read a refusal from standard input.
     id: String,
-    /// The broker's admin socket.
+    /// The broker's admin socket [default: /run/symbolon/admin.sock].
     #[arg(long, value_name = "SOCKET")]
     broker_admin: Option<PathBuf>,
-    /// The gateway's admin socket.
+    /// The gateway's admin socket [default: /run/symbolon-gateway/admin.sock].
     #[arg(long, value_name = "SOCKET")]
     gateway_admin: Option<PathBuf>,
     #[command(flatten)]
