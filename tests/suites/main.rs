@@ -11,4 +11,5 @@ mod issuing;
 mod josekit;
 mod jwks_outage;
 mod readme;
+mod scripts;
 mod verifying;
