@@ -1,7 +1,7 @@
 //! The commands in the documentation: `bash` blocks are run as they stand, `sh` blocks start or install things and are read.
 //! Not here: Rust in the READMEs of crates, which the doc tests run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use symbolon_e2e::dev::Dev;

@@ -9,6 +9,7 @@ const SPARE: u64 = 64;
 /// Raises the soft limit on open files to the hard one, and returns what then counts; `None` is no limit.
 ///
 /// The soft limit is low by tradition, for programs that use `select(2)`. Ours do not. Call it at the start.
+#[must_use]
 pub fn raise_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };

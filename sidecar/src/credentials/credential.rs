@@ -44,7 +44,7 @@ impl Credential {
             scheme: answer.token_type,
             audience,
             scope: answer.scope,
-            end: End::after(asked, life - SPARE.min(life / 4)),
+            end: End::after(asked, life.saturating_sub(SPARE.min(life / 4))),
             refresh_at: asked.tick + dice.between(EARLIEST_REFRESH_PERCENT, life / 2),
         })
     }
