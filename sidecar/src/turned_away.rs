@@ -200,6 +200,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_busy_api_is_an_outage_and_not_the_apps_fault() {
+        let (answer, problem) = problem(&TurnedAway::Busy).await;
+        assert_eq!((answer.status().as_u16(), problem.code), (503, ReasonCode::Busy));
+        assert_eq!(answer.headers()["retry-after"], "1");
+    }
+
+    #[tokio::test]
     async fn an_outage_says_when_to_come_back_and_never_at_once() {
         let (answer, problem) = problem(&TurnedAway::TokenUnavailable { retry_after: Duration::ZERO }).await;
         assert_eq!(answer.status(), 503);
