@@ -33,18 +33,4 @@ mod upkeep;
 pub use app::{Addresses, App, StartError};
 pub use plan::Plan;
 
-/// An error with its causes, on one line for logs.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // A transparent error repeats its cause.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
+pub(crate) use symbolon_program::chain as error_chain;

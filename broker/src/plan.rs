@@ -58,6 +58,13 @@ impl Plan {
         self.config.log
     }
 
+    /// Connections at one time, of the port and the socket together.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        let listeners = 1 + usize::from(self.config.listen.socket.is_some());
+        usize::try_from(self.config.limits.connections).unwrap_or(usize::MAX).saturating_mul(listeners)
+    }
+
     /// What is odd about a configuration that is valid, for people.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         self.policies.warnings()

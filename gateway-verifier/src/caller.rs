@@ -1,10 +1,11 @@
 //! Who calls: a verified token with the headers that tell the API so, made once for each token.
 //! Not here: verifying (`stages/verify.rs`) and keeping (`cache.rs`).
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
-use symbolon_identity::{IssuerName, ReasonCode};
+use symbolon_identity::{IssuerName, ReasonCode, RouteName};
 use symbolon_issuers::Issuer;
 use symbolon_token::VerifiedToken;
 
@@ -16,6 +17,8 @@ pub struct VerifiedCaller {
     token: VerifiedToken,
     issuer: Arc<Issuer>,
     headers: IdentityHeaders,
+    /// The routes that it was let through on.
+    admitted: Mutex<BTreeSet<RouteName>>,
 }
 
 /// What the API is told about the caller.
@@ -40,7 +43,15 @@ impl VerifiedCaller {
     /// `malformed` if a claim cannot be said in a header without being read differently.
     pub(crate) fn new(token: VerifiedToken, issuer: Arc<Issuer>) -> Result<Self, Rejection> {
         let headers = IdentityHeaders::of(&token)?;
-        Ok(Self { token, issuer, headers })
+        Ok(Self { token, issuer, headers, admitted: Mutex::default() })
+    }
+
+    /// Whether it is let through on this route for the first time since its token was verified.
+    #[must_use]
+    pub fn is_first_on(&self, route: &RouteName) -> bool {
+        // A panic elsewhere costs at most one more record.
+        let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+        !admitted.contains(route) && admitted.insert(route.clone())
     }
 
     /// The token.

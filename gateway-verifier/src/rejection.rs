@@ -8,6 +8,7 @@ use http::StatusCode;
 use symbolon_identity::ReasonCode;
 
 use crate::caller::VerifiedCaller;
+use crate::shown::shown;
 
 /// Why a request was not forwarded, with what an operator may see of it and its sender may not.
 #[derive(Debug, Clone)]
@@ -18,7 +19,7 @@ pub struct Rejection {
     caller: Option<Arc<VerifiedCaller>>,
 }
 
-/// What the check compared; only shown on the admin socket.
+/// What the check compared, shortened; only shown on the admin socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notes {
     /// What happened, for operators.
@@ -38,17 +39,17 @@ impl Rejection {
 
     /// Adds what happened, for operators.
     #[must_use]
-    pub fn because(mut self, detail: impl Into<String>) -> Self {
-        self.notes.get_or_insert_default().detail = Some(detail.into());
+    pub fn because(mut self, detail: impl AsRef<str>) -> Self {
+        self.notes.get_or_insert_default().detail = Some(shown(detail.as_ref()));
         self
     }
 
     /// Adds what the check wanted and what it saw, for operators.
     #[must_use]
-    pub fn compared(mut self, expected: impl Into<String>, actual: impl Into<String>) -> Self {
+    pub fn compared(mut self, expected: impl AsRef<str>, actual: impl AsRef<str>) -> Self {
         let notes = self.notes.get_or_insert_default();
-        notes.expected = Some(expected.into());
-        notes.actual = Some(actual.into());
+        notes.expected = Some(shown(expected.as_ref()));
+        notes.actual = Some(shown(actual.as_ref()));
         self
     }
 

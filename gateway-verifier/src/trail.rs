@@ -91,7 +91,7 @@ impl Trail {
         self.recent.keep(rejected);
     }
 
-    /// Reports a caller whose token was verified for the first time.
+    /// Reports a caller whose token opens a route for the first time.
     pub fn admitted(&self, caller: &Arc<VerifiedCaller>, at: impl FnOnce() -> Circumstances) {
         if self.ledger.is_some() {
             self.enter(Entry::Caller { caller: Arc::clone(caller), at: at(), rejected: None });

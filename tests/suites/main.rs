@@ -4,6 +4,7 @@
 mod architecture;
 mod crash;
 mod deploy;
+mod descriptors;
 mod dev;
 mod exchanging;
 mod interop;
@@ -11,4 +12,5 @@ mod issuing;
 mod josekit;
 mod jwks_outage;
 mod readme;
+mod scripts;
 mod verifying;

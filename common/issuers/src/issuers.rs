@@ -25,6 +25,7 @@ pub struct Issuers {
     by_name: HashMap<IssuerName, Arc<Issuer>>,
     by_url: HashMap<String, Arc<Issuer>>,
     policy: KeyPolicy,
+    client: Arc<GuardedClient>,
 }
 
 impl Issuers {
@@ -38,10 +39,29 @@ impl Issuers {
         client: GuardedClient,
         now: Timestamp,
     ) -> Result<Self, SetupError> {
-        let client = Arc::new(client);
+        let none = Self { by_name: HashMap::new(), by_url: HashMap::new(), policy, client: Arc::new(client) };
+        none.with(settings, |_| false, now)
+    }
+
+    /// The issuers of other settings, fetched with the same policy and client. One that its owner wants to `keep`, and
+    /// whose settings are what they were, is the same issuer, keys and all.
+    ///
+    /// # Errors
+    /// As [`Issuers::new`].
+    pub fn with(
+        &self,
+        settings: Vec<IssuerSettings>,
+        keep: impl Fn(&IssuerName) -> bool,
+        now: Timestamp,
+    ) -> Result<Self, SetupError> {
+        let (policy, client) = (self.policy.clone(), Arc::clone(&self.client));
         let (mut by_name, mut by_url) = (HashMap::new(), HashMap::new());
         for settings in settings {
-            let issuer = Arc::new(Issuer::new(settings, policy.clone(), Arc::clone(&client), now)?);
+            let issuer =
+                match self.get(&settings.name).filter(|known| keep(known.name()) && known.has(&settings)) {
+                    Some(known) => Arc::clone(known),
+                    None => Arc::new(Issuer::new(settings, policy.clone(), Arc::clone(&client), now)?),
+                };
             if by_name.insert(issuer.name().clone(), Arc::clone(&issuer)).is_some() {
                 return Err(SetupError::DuplicateName { issuer: issuer.name().clone() });
             }
@@ -49,7 +69,7 @@ impl Issuers {
                 return Err(SetupError::DuplicateIssuer { issuer: issuer.name().clone() });
             }
         }
-        Ok(Self { by_name, by_url, policy })
+        Ok(Self { by_name, by_url, policy, client })
     }
 
     /// One issuer by its name in the configuration.

@@ -65,13 +65,13 @@ fn a_token_is_renewed_before_half_of_its_life_and_not_too_early() {
 }
 
 #[test]
-fn an_outage_is_ridden_out_to_the_very_end_of_the_token() {
+fn an_outage_is_ridden_out_until_shortly_before_the_end_of_the_token() {
     let mut bench = Bench::new();
     let grant = bench.grant(300);
     bench.answer(grant);
     bench.pass(Duration::from_secs(150));
     bench.answer(OUTAGE);
-    bench.pass(Duration::from_secs(149));
+    bench.pass(Duration::from_secs(147));
     assert!(bench.usable());
     bench.pass(Duration::from_secs(1));
     assert!(!bench.usable());
