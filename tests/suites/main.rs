@@ -9,5 +9,6 @@ mod interop;
 mod issuing;
 mod josekit;
 mod jwks_outage;
+mod policies;
 mod readme;
 mod verifying;
