@@ -109,8 +109,8 @@ fn question() -> Question {
         uid: 1000,
         gid: 1000,
         user: Some("shop".to_owned()),
-        executable: "/usr/bin/symbolon-sidecar".to_owned(),
-        executable_sha256: "ab".repeat(32),
+        executable: Some("/usr/bin/symbolon-sidecar".to_owned()),
+        executable_sha256: Some("ab".repeat(32)),
     });
     Question {
         principal: workload.into(),

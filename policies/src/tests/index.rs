@@ -204,7 +204,8 @@ fn anything() -> impl Strategy<Value = Question> {
                     workload.client = Some(ClientFacts { id: ClientId::parse("c").unwrap() });
                     workload.assurance = Assurance::Live;
                     if let Some(unix) = &mut workload.unix {
-                        (unix.user, unix.executable) = (Some(a.clone()), b.clone());
+                        (unix.user, unix.executable) = (Some(a.clone()), Some(b.clone()));
+                        unix.executable_sha256 = unix.executable_sha256.take().filter(|_| a.is_empty());
                     }
                     workload.tags.clone_from(&tags);
                 }
