@@ -83,6 +83,7 @@ impl TokenService {
         let policies = self.policies.current();
         receipt.ask(&inquiry, policies.fingerprint());
         let permit = policies.decide(inquiry)?;
+        receipt.record.shadow = permit.shadow().cloned();
         let wanted = exchange.map(|exchange| exchange.wanted);
         self.mint.issue(Grant::bind(permit, caller, subject, wanted), now)
     }

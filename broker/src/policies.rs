@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use symbolon_identity::{LocalTimeName, Scopes};
 use symbolon_jws::{base64url, sha256};
-use symbolon_policies::{PolicyErrors, PolicyId, PolicySet, Question};
+use symbolon_policies::{PolicyErrors, PolicyId, PolicySet, Question, Shadow};
 
 use crate::inquiry::Inquiry;
 use crate::refusal::Refusal;
@@ -38,6 +38,7 @@ pub(crate) struct Permit {
     policies: Vec<PolicyId>,
     ceiling: Option<Duration>,
     max_actors: Option<u32>,
+    shadow: Option<Shadow>,
 }
 
 impl Policies {
@@ -120,6 +121,7 @@ impl CurrentSet {
     pub(crate) fn decide(&self, inquiry: Inquiry) -> Result<Permit, Refusal> {
         let mut policies = Vec::new();
         let (mut ceiling, mut max_actors): (Option<Duration>, Option<u32>) = (None, None);
+        let mut shadow = None;
         for (party, questions) in inquiry.operated() {
             let operates = self.any(questions).ok_or(Refusal::NotAddressed { party: *party })?;
             policies.extend_from_slice(operates.policies());
@@ -129,11 +131,12 @@ impl CurrentSet {
             policies.extend_from_slice(permit.policies());
             ceiling = ceiling.into_iter().chain(permit.ceiling()).min();
             max_actors = max_actors.into_iter().chain(permit.max_actors()).min();
+            shadow = shadow.or_else(|| permit.shadow().cloned());
         }
         policies.sort();
         policies.dedup();
         let (resources, scopes) = inquiry.into_parts();
-        Ok(Permit { resources, scopes, policies, ceiling, max_actors })
+        Ok(Permit { resources, scopes, policies, ceiling, max_actors, shadow })
     }
 
     /// The first permit for one of these questions.
@@ -166,5 +169,10 @@ impl Permit {
     /// The longest life that policy allows.
     pub(crate) fn ceiling(&self) -> Option<Duration> {
         self.ceiling
+    }
+
+    /// What policies in shadow mode would have changed about it.
+    pub(crate) fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
     }
 }

@@ -15,6 +15,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("josekit", &["broker"]),
     ("openssl", &[]),
     ("cedar-policy", &["policies"]),
+    ("cedar-policy-core", &["policies"]),
     ("cel", &["cel"]),
     ("reqwest", &["http"]),
     ("kube", &["broker"]),
