@@ -4,6 +4,7 @@
 mod findings;
 mod issuer;
 mod origin;
+mod revocations;
 mod route;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use symbolon_http::server::Bind;
 pub use findings::Findings;
 pub use issuer::{Binding, IssuerConfig};
 pub use origin::{Origin, OriginError};
+pub use revocations::{OnStale, RevocationsConfig};
 pub use route::{MatchConfig, RouteConfig, StageConfig, UpstreamConfig, VerifyConfig};
 
 use crate::plan::Plan;

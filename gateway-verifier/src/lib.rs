@@ -24,6 +24,7 @@ pub mod plan;
 pub mod rejection;
 pub mod reload;
 pub mod request;
+pub mod revocations;
 pub mod routes;
 mod shown;
 pub mod stages;

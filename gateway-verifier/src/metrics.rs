@@ -25,6 +25,10 @@ pub struct Metrics {
     pub remembered_proofs: Gauge,
     /// Issuers whose keys cannot be used at the moment.
     pub issuers_without_keys: Gauge,
+    /// Things that the issuers have revoked.
+    pub revocations: Gauge,
+    /// Revocation feeds that were not heard of for too long.
+    pub stale_feeds: Gauge,
     reloads: Family<Reload, Counter>,
 }
 
@@ -69,6 +73,8 @@ impl Metrics {
             cached_tokens: Gauge::default(),
             remembered_proofs: Gauge::default(),
             issuers_without_keys: Gauge::default(),
+            revocations: Gauge::default(),
+            stale_feeds: Gauge::default(),
             reloads: Family::default(),
         };
         registry.register("gateway_admitted", "Requests that were let through, by kind of caller", admitted);
@@ -89,6 +95,12 @@ impl Metrics {
             "gateway_issuers_without_keys",
             "Issuers whose keys cannot be used at the moment",
             metrics.issuers_without_keys.clone(),
+        );
+        registry.register("gateway_revocations", "Revocations that are known", metrics.revocations.clone());
+        registry.register(
+            "gateway_stale_revocation_feeds",
+            "Revocation feeds that were not heard of for too long",
+            metrics.stale_feeds.clone(),
         );
         registry.register(
             "gateway_config_reloads",

@@ -13,5 +13,6 @@ mod josekit;
 mod jwks_outage;
 mod policies;
 mod readme;
+mod revoking;
 mod scripts;
 mod verifying;
