@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use symbolon_identity::{IssuerUrl, Scopes, Timestamp, TokenId};
 use symbolon_jws::{base64url, random_bytes};
 use symbolon_policies::PolicyId;
-use symbolon_token::{Claims, Confirmation, SignedToken, TokenType, sign};
+use symbolon_token::{Claims, Confirmation, ExtraClaims, SignedToken, TokenType, sign};
 
 use crate::inquiry::Caller;
 use crate::keys::SigningRing;
@@ -60,6 +60,9 @@ pub(crate) struct TokenNote {
     pub(crate) expires_at: Timestamp,
     /// What set its end.
     pub(crate) bounded_by: Bound,
+    /// The claims that its resource added.
+    #[serde(default, skip_serializing_if = "ExtraClaims::is_empty")]
+    pub(crate) claims: ExtraClaims,
 }
 
 /// What sets the end of a token.
@@ -127,6 +130,7 @@ impl Mint {
         let id = base64url::encode(random_bytes::<16>()?);
         // INVARIANT: base64url is printable ASCII, which is all that a token id asks for.
         let id = TokenId::parse(&id).map_err(|_| symbolon_jws::CryptoError)?;
+        let extra = permit.resource().claims.of(&caller.attested)?;
         let key = caller.key.as_ref().map(crate::proofs::ProvedKey::thumbprint);
         let audience = permit.resource().audience.clone();
         let claims = Claims {
@@ -136,6 +140,7 @@ impl Mint {
             token_id: Some(id.clone()),
             scopes: permit.scopes().clone(),
             confirmation: key.map(Confirmation::to_key),
+            extra: extra.clone(),
             ..Claims::new((&self.issuer).into(), subject.as_claim().clone(), audience, expires_at)
         };
         let token = sign(&claims, TokenType::AccessToken, self.keys.active()).map_err(Refusal::Signing)?;
@@ -145,7 +150,7 @@ impl Mint {
             is_bound: key.is_some(),
             scopes: permit.scopes().clone(),
             policies: permit.policies().to_vec(),
-            note: TokenNote { id, expires_at, bounded_by },
+            note: TokenNote { id, expires_at, bounded_by, claims: extra },
         })
     }
 }

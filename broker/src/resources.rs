@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use symbolon_identity::{Audience, Scopes};
 
+use crate::claims::ClaimMapping;
 use crate::config::{Binding, ResourceConfig};
 use crate::findings::Findings;
 use crate::grants::Target;
@@ -31,6 +32,8 @@ pub(crate) struct Resource {
     pub(crate) offered: Scopes,
     /// The longest life of its tokens.
     pub(crate) ttl: Duration,
+    /// The claims that it adds to its tokens.
+    pub(crate) claims: ClaimMapping,
     binding: Binding,
     default: Scopes,
 }
@@ -60,7 +63,8 @@ impl Resources {
             if ttl < Duration::from_secs(1) || ttl > LONGEST {
                 findings.add(format!("{path}.token_ttl"), "a token lives from one second to 24 hours");
             }
-            all.push(Arc::new(Resource::new(config)));
+            let claims = ClaimMapping::build(&config.claims, &format!("{path}.claims"), findings);
+            all.push(Arc::new(Resource::new(config, claims)));
         }
         Self { all }
     }
@@ -86,12 +90,13 @@ impl Resources {
 }
 
 impl Resource {
-    fn new(config: &ResourceConfig) -> Self {
+    fn new(config: &ResourceConfig, claims: ClaimMapping) -> Self {
         Self {
             policy: symbolon_policies::Resource { name: config.name.clone(), groups: config.groups.clone() },
             audience: config.audience.clone(),
             offered: config.scopes.iter().cloned().collect(),
             ttl: config.token_ttl.as_duration(),
+            claims,
             binding: config.binding,
             default: config.default_scopes.iter().cloned().collect(),
         }

@@ -205,6 +205,7 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         | Code::Undetermined
         | Code::AssertionMalformed
         | Code::AssertionRejected
+        | Code::ClaimUndetermined
         | Code::EvidenceExpiring
         | Code::EvidenceKeyMismatch
         | Code::EvidenceMissing

@@ -1,7 +1,7 @@
 //! The section `resources`.
 //! Not here: who may have a token for them; policies say that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,6 +28,9 @@ pub struct ResourceConfig {
     /// Whether its tokens are bound to the caller's key.
     #[serde(default)]
     pub binding: Binding,
+    /// Further claims of its tokens: name to expression (CEL) over `workload` and `attested`.
+    #[serde(default)]
+    pub claims: BTreeMap<String, String>,
     /// The longest life of its tokens.
     #[serde(default = "five_minutes")]
     pub token_ttl: HumanDuration,

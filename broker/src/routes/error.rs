@@ -88,6 +88,7 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         Refusal::InvalidTarget(_) => bad(Code::InvalidTarget, Reason::InvalidTarget),
         Refusal::InvalidScope(_) => bad(Code::InvalidScope, Reason::InvalidScope),
         Refusal::GroupUndetermined { .. } => bad(Code::AccessDenied, Reason::GroupUndetermined),
+        Refusal::ClaimUndetermined { .. } => bad(Code::AccessDenied, Reason::ClaimUndetermined),
         Refusal::Denied(_) => bad(Code::AccessDenied, Reason::Denied),
         Refusal::Undetermined(_) => bad(Code::AccessDenied, Reason::Undetermined),
         Refusal::EvidenceExpiring { .. } => unproven(Reason::EvidenceExpiring),

@@ -6,10 +6,12 @@ use symbolon_policies::{
     Action, Assurance, Context, Denial, PolicyFile, PolicySet, Question, Resource, Workload,
 };
 use symbolon_proof::ProofError;
+use symbolon_token::ClaimName;
 use symbolon_wire::FormError;
 
 use super::*;
 use crate::attest::MappingError;
+use crate::claims::ClaimError;
 
 /// The place of each variant; a new one does not compile until it stands here, and then the table must show it.
 fn place(refusal: &Refusal) -> usize {
@@ -48,10 +50,11 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::Conflict(_) => 31,
         Refusal::Signing(_) => 32,
         Refusal::Random(_) => 33,
+        Refusal::ClaimUndetermined { .. } => 34,
     }
 }
 
-const VARIANTS: usize = 34;
+const VARIANTS: usize = 35;
 
 /// A denial by a set with these policies.
 fn denial(policies: &str) -> Denial {
@@ -116,6 +119,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::ProofMissing, 400, "invalid_dpop_proof", "proof_missing"),
         (Refusal::InvalidTarget("x"), 400, "invalid_target", "invalid_target"),
         (Refusal::InvalidScope("x"), 400, "invalid_scope", "invalid_scope"),
+        (Refusal::ClaimUndetermined { claim: ClaimName::parse("tenant").unwrap(), source: ClaimError::Kind }, 400, "access_denied", "claim_undetermined"),
         (Refusal::GroupUndetermined { group: GroupName::parse("g").unwrap(), source: evaluation() }, 400, "access_denied", "group_undetermined"),
         (Refusal::from(denial("")), 400, "access_denied", "denied"),
         (Refusal::from(denial("@id(\"f\") forbid (principal, action, resource);")), 400, "access_denied", "denied"),
