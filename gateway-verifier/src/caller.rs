@@ -1,14 +1,16 @@
 //! Who calls: a verified token with the headers that tell the API so, made once for each token.
 //! Not here: verifying (`stages/verify.rs`) and keeping (`cache.rs`).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
+use symbolon_cel::Value;
 use symbolon_identity::{IssuerName, ReasonCode};
 use symbolon_issuers::Issuer;
 use symbolon_token::VerifiedToken;
 
 use crate::rejection::Rejection;
+use crate::stages::when::token_facts;
 
 /// A token that its issuer vouches for.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub struct VerifiedCaller {
     token: VerifiedToken,
     issuer: Arc<Issuer>,
     headers: IdentityHeaders,
+    facts: OnceLock<Option<Arc<Value>>>,
 }
 
 /// What the API is told about the caller.
@@ -40,7 +43,7 @@ impl VerifiedCaller {
     /// `malformed` if a claim cannot be said in a header without being read differently.
     pub(crate) fn new(token: VerifiedToken, issuer: Arc<Issuer>) -> Result<Self, Rejection> {
         let headers = IdentityHeaders::of(&token)?;
-        Ok(Self { token, issuer, headers })
+        Ok(Self { token, issuer, headers, facts: OnceLock::new() })
     }
 
     /// The token.
@@ -65,6 +68,11 @@ impl VerifiedCaller {
     #[must_use]
     pub fn headers(&self) -> &IdentityHeaders {
         &self.headers
+    }
+
+    /// What conditions read of the token, made when the first one asks; none if a claim cannot be looked at.
+    pub(crate) fn facts(&self) -> Option<&Arc<Value>> {
+        self.facts.get_or_init(|| token_facts(&self.token, self.id()).ok().map(Arc::new)).as_ref()
     }
 
     /// Who calls, in one word: the outermost actor, else the subject.

@@ -111,6 +111,9 @@ fn run(start: &Start, read: Read) -> Result<ExitCode, anyhow::Error> {
 fn validate(path: &std::path::Path) -> ExitCode {
     let environment = Environment::of_process();
     let valid = Read::from(path, &environment).and_then(|read| {
+        for warning in read.warnings() {
+            let _closed = writeln!(std::io::stderr(), "warning: {warning}");
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async { read.validate(Arc::new(SystemClock)) })
     });

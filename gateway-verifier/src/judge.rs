@@ -14,8 +14,10 @@ use crate::headers;
 use crate::ids::Ids;
 use crate::rejection::Rejection;
 use crate::request::RequestView;
-use crate::routes::{Route, Routes, VerifyRule};
-use crate::stages::verify::Verifier;
+use crate::routes::{Route, Routes};
+use crate::stages::verify::{Presented, Verifier, VerifyRule};
+use crate::stages::when::Facts;
+use crate::stages::{Kind, Progress};
 
 /// Decides requests by one configuration.
 #[derive(Debug)]
@@ -71,38 +73,100 @@ impl Judge {
         let Some(route) = self.routes.find(request) else {
             return Err(Refused { rejection: Rejection::new(ReasonCode::RouteNotFound), route: None });
         };
-        match self.caller(route, request, now).await {
+        let mut walk = Walk::new(route, request, now);
+        match self.walk(&mut walk).await {
             Ok(caller) => Ok(Admitted { route: Arc::clone(route), caller, request_id: self.ids.request() }),
-            Err(rejection) => Err(Refused { rejection, route: Some(Arc::clone(route)) }),
+            Err(rejection) => {
+                Err(Refused { rejection: walk.signed(rejection), route: Some(Arc::clone(route)) })
+            }
         }
     }
 
-    /// Who calls. A route is left without a verified caller only if it is public, and then only by a request that
-    /// presented nothing at all: an invalid credential is never taken for none.
-    async fn caller(
-        &self,
-        route: &Route,
-        request: &RequestView<'_>,
-        now: Timestamp,
-    ) -> Result<Caller, Rejection> {
-        let Some(rule) = &route.verify else {
-            let public = route.public.then_some(Caller::Anonymous);
-            return public.ok_or_else(|| Rejection::new(ReasonCode::TokenMissing));
-        };
-        match Credentials::read(request.headers, request.query())? {
-            None if route.public => Ok(Caller::Anonymous),
-            None => Err(Rejection::new(ReasonCode::TokenMissing)),
-            Some(credentials) => {
-                let passed = self.verifier.pass(rule, &credentials, request, now).await?;
-                Ok(Caller::Verified { caller: passed.caller, fresh: passed.fresh })
+    /// Passes the stages in their order, each one whose condition holds.
+    async fn walk(&self, walk: &mut Walk<'_>) -> Result<Caller, Rejection> {
+        for (at, stage) in walk.route.stages.iter().enumerate() {
+            walk.progress.at = at;
+            if let Some(when) = &stage.when
+                && !walk.facts.holds(when, walk.caller.as_deref())?
+            {
+                walk.progress.skip();
+                continue;
+            }
+            match &stage.kind {
+                Kind::Verify(rule) => self.verify(rule, walk).await?,
             }
         }
+        walk.progress.at = walk.route.stages.iter().len();
+        walk.finish()
+    }
+
+    /// Verifies what was presented; nothing at all passes here on a public route only. An invalid credential is never
+    /// taken for none.
+    async fn verify(&self, rule: &VerifyRule, walk: &mut Walk<'_>) -> Result<(), Rejection> {
+        let Some(credentials) = Credentials::read(walk.request.headers, walk.request.query())? else {
+            let public = walk.route.public.then_some(());
+            return public.ok_or_else(|| Rejection::new(ReasonCode::TokenMissing));
+        };
+        let used = walk.caller.is_some();
+        let presented = Presented { credentials, request: walk.request, now: walk.now, used };
+        let passed = self.verifier.pass(rule, &presented).await?;
+        walk.fresh |= passed.fresh;
+        walk.caller = Some(passed.caller);
+        Ok(())
     }
 
     /// The routes, for what is answered without a decision.
     #[must_use]
     pub fn routes(&self) -> &Routes {
         &self.routes
+    }
+}
+
+/// One request on its way through the stages of its route.
+struct Walk<'a> {
+    route: &'a Route,
+    request: &'a RequestView<'a>,
+    now: Timestamp,
+    facts: Facts<'a>,
+    progress: Progress,
+    caller: Option<Arc<VerifiedCaller>>,
+    fresh: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(route: &'a Route, request: &'a RequestView<'a>, now: Timestamp) -> Self {
+        let facts = Facts::new(request, route.stages.facts());
+        Self { route, request, now, facts, progress: Progress::default(), caller: None, fresh: false }
+    }
+
+    /// Who passed all stages. INVARIANT: without a verified caller only a public route is left, however many `verify`
+    /// stages were skipped.
+    fn finish(&mut self) -> Result<Caller, Rejection> {
+        match self.caller.take() {
+            Some(caller) => Ok(Caller::Verified { caller, fresh: self.fresh }),
+            None if self.route.public => Ok(Caller::Anonymous),
+            None => Err(self.unverified()),
+        }
+    }
+
+    /// The rejection of a request that no `verify` admitted where one is needed.
+    fn unverified(&self) -> Rejection {
+        match Credentials::read(self.request.headers, self.request.query()) {
+            Ok(None) => Rejection::new(ReasonCode::TokenMissing).because("no `verify` stage applied"),
+            Ok(Some(_)) => Rejection::new(ReasonCode::Denied)
+                .because("no `verify` stage applied to this request, and its route is not public")
+                .compared("a `verify` stage whose `when` holds", "none"),
+            Err(rejection) => rejection,
+        }
+    }
+
+    /// A rejection with where it happened, and to whom.
+    fn signed(&self, rejection: Rejection) -> Rejection {
+        let rejection = rejection.at(self.progress);
+        match &self.caller {
+            Some(caller) if rejection.caller().is_none() => rejection.of(caller),
+            Some(_) | None => rejection,
+        }
     }
 }
 
@@ -130,7 +194,7 @@ impl Cleared for Admitted {
         headers::strip(headers, self.route.forward_credential);
         headers.reserve(MOST_SET);
         headers.insert(&REQUEST_ID, self.request_id.clone());
-        if let (Caller::Verified { caller, .. }, Some(rule)) = (&self.caller, &self.route.verify) {
+        if let (Caller::Verified { caller, .. }, Some(rule)) = (&self.caller, self.route.stages.verify()) {
             identify(headers, caller, rule);
         }
     }

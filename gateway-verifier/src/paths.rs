@@ -1,6 +1,7 @@
 //! Paths with one reading, and the patterns that match them: what is judged is byte for byte what is forwarded.
 //! Not here: which route a path belongs to (`routes.rs`); the query, which no decision reads.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use percent_encoding::percent_decode_str;
@@ -65,8 +66,15 @@ impl<'a> CanonicalPath<'a> {
         self.raw
     }
 
+    /// The path as conditions and policies compare it: without escapes, so that it has one spelling. What could be taken
+    /// for a separator is never escaped, so the segments stay what they are.
+    #[must_use]
+    pub fn decoded(&self) -> Cow<'a, str> {
+        if self.escaped { percent_decode_str(self.raw).decode_utf8_lossy() } else { Cow::Borrowed(self.raw) }
+    }
+
     /// The segments without the slash at the end, if there is one: servers read `/a` and `/a/` alike.
-    fn segments(&self) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &'a str> {
         let inner = self.raw.strip_prefix('/').unwrap_or(self.raw);
         let inner = inner.strip_suffix('/').unwrap_or(inner);
         let whole = (!inner.is_empty()).then_some(inner);

@@ -8,6 +8,7 @@ use http::StatusCode;
 use symbolon_identity::ReasonCode;
 
 use crate::caller::VerifiedCaller;
+use crate::stages::Progress;
 
 /// Why a request was not forwarded, with what an operator may see of it and its sender may not.
 #[derive(Debug, Clone)]
@@ -16,6 +17,7 @@ pub struct Rejection {
     notes: Option<Box<Notes>>,
     retry_after: Option<Duration>,
     caller: Option<Arc<VerifiedCaller>>,
+    progress: Option<Progress>,
 }
 
 /// What the check compared; only shown on the admin socket.
@@ -33,7 +35,7 @@ impl Rejection {
     /// A rejection for this reason.
     #[must_use]
     pub fn new(code: ReasonCode) -> Self {
-        Self { code, notes: None, retry_after: None, caller: None }
+        Self { code, notes: None, retry_after: None, caller: None, progress: None }
     }
 
     /// Adds what happened, for operators.
@@ -56,6 +58,13 @@ impl Rejection {
     #[must_use]
     pub fn of(mut self, caller: &Arc<VerifiedCaller>) -> Self {
         self.caller = Some(Arc::clone(caller));
+        self
+    }
+
+    /// Adds how far the request came in the stages of its route.
+    #[must_use]
+    pub fn at(mut self, progress: Progress) -> Self {
+        self.progress = Some(progress);
         self
     }
 
@@ -84,6 +93,12 @@ impl Rejection {
     #[must_use]
     pub fn notes(&self) -> Option<&Notes> {
         self.notes.as_deref()
+    }
+
+    /// How far the request came in the stages of its route, if one of them ended it.
+    #[must_use]
+    pub fn progress(&self) -> Option<Progress> {
+        self.progress
     }
 
     /// The caller, if a token was verified.

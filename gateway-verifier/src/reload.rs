@@ -10,7 +10,7 @@ use symbolon_config::{Environment, Watch};
 use symbolon_daemon::Lifecycle;
 
 use crate::clock::Now;
-use crate::config::{self, GatewayConfig};
+use crate::config::{self, GatewayConfig, Planned};
 use crate::house::{Builder, House};
 use crate::trail::Trail;
 
@@ -68,7 +68,7 @@ impl Reloader {
     }
 
     async fn reload(&mut self) -> Result<Vec<PathBuf>, anyhow::Error> {
-        let (loaded, plan) = config::load(&self.path, &self.environment)?;
+        let Planned { loaded, plan, warnings } = self.read().await?;
         let config = &loaded.value;
         let before = self.house.load_full();
         let same = before.keys.fit(config);
@@ -81,6 +81,7 @@ impl Reloader {
             before.keys.stop.cancel();
         }
         self.house.store(Arc::new(house));
+        config::log_warnings(&warnings);
         if needs_restart(&self.config, config) {
             tracing::warn!(
                 event.name = "config.restart_needed",
@@ -91,6 +92,12 @@ impl Reloader {
         let files = loaded.files.clone();
         self.config = loaded.value;
         Ok(files)
+    }
+
+    /// Reads and checks everything, which may take longer than a thread that serves requests has.
+    async fn read(&self) -> Result<Planned, anyhow::Error> {
+        let (path, environment) = (self.path.clone(), self.environment.clone());
+        Ok(tokio::task::spawn_blocking(move || config::load(&path, &environment)).await??)
     }
 
     fn report(&self, taken: bool) {

@@ -140,7 +140,7 @@ fn of_caller(caller: &VerifiedCaller, at: &Circumstances, rejected: Option<Reaso
     let claims = caller.token().claims();
     let key = claims.confirmation.and_then(|confirmation| confirmation.jkt);
     let acts = claims.actor.is_some();
-    let rule = at.route.as_ref().and_then(|route| route.verify.as_ref());
+    let rule = at.route.as_ref().and_then(|route| route.stages.verify());
     let mut record = Record::new(event, at.time, outcome);
     record.reason = rejected;
     record.decision_id = Some(at.id.clone());

@@ -105,6 +105,7 @@ fn document(record: &DecisionRecord, policies: &CurrentSet) -> DecisionDocument 
         target: Some(
             record.resource.as_ref().map_or_else(|| record.target.clone(), |name| name.as_str().to_owned()),
         ),
+        stages: Vec::new(),
         policies: record.policies.iter().map(|policy| policy.as_str().to_owned()).collect(),
         near_misses,
         facts: json!({

@@ -14,7 +14,7 @@ use symbolon_jws::Algorithm;
 use symbolon_token::TokenType;
 
 use super::Findings;
-use crate::routes::TrustedIssuer;
+use crate::stages::verify::TrustedIssuer;
 
 /// Whether tokens must be bound to a key. There is no "off": a bound token is always checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]

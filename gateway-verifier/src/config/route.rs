@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use symbolon_config::HumanDuration;
-use symbolon_identity::{Audience, IssuerName, RouteName, Scope};
+use symbolon_identity::{Audience, RouteName};
+
+use super::StageConfig;
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -62,23 +64,4 @@ pub struct UpstreamConfig {
     /// How long the upstream may take until its answer begins; default 60 s.
     #[serde(default)]
     pub response_timeout: Option<HumanDuration>,
-}
-
-/// One stage: a mapping with the stage's name as its only key.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StageConfig {
-    /// Verify the caller's token.
-    pub verify: VerifyConfig,
-}
-
-/// Whose token a route wants, and what it must allow.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct VerifyConfig {
-    /// Names of `issuers:`, at least one.
-    pub issuers: Vec<IssuerName>,
-    /// Scopes that the token must have, all of them.
-    #[serde(default)]
-    pub scopes: Vec<Scope>,
 }
