@@ -157,17 +157,17 @@ impl Service {
         foundation: &Foundation,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let Plan { config, blueprint, groups, resources, policies, client, .. } = plan;
+        let Plan { config, blueprint, groups, resources, local_times, policies, client, .. } = plan;
         let ours = surroundings(issuer);
         let issuers = foundation.issuers(&config.store, blueprint.issuer_settings(&ours)?, &client)?;
         let attestors: Attestors = blueprint.build(&issuers, &ours)?;
         let metadata = Arc::new(Metadata::new(issuer, &resources.scopes()));
-        let policies = Arc::new(Policies::new(config.policies, policies));
+        let policies = Arc::new(Policies::new(config.policies, local_times.names(), policies));
         let service = TokenService {
             clock: Arc::clone(&foundation.clock),
             proofs: Proofs::new(token_endpoint(issuer)),
             attestors,
-            inquirer: Inquirer { resources, groups },
+            inquirer: Inquirer { resources, groups, local_times },
             policies: Arc::clone(&policies),
             mint: Mint::new(issuer.clone(), Arc::clone(&foundation.keys)),
             audit: Audit {

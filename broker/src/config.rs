@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use symbolon_daemon::telemetry::TelemetryConfig;
-use symbolon_identity::{GroupName, IssuerUrl, TrustDomain};
+use symbolon_identity::{GroupName, IssuerUrl, LocalTimeName, TrustDomain};
 
 pub use clients::ClientConfig;
 pub use limits::LimitsConfig;
@@ -47,6 +47,10 @@ pub struct Config {
     /// Groups of workloads: each a CEL condition over `workload` and `attested`.
     #[serde(default)]
     pub groups: BTreeMap<GroupName, String>,
+    /// Places whose time of day policies may ask for, as `context.local.<name>`: each a time zone of the IANA
+    /// database, like `Europe/Berlin`.
+    #[serde(default)]
+    pub local_times: BTreeMap<LocalTimeName, String>,
     /// What tokens are issued for.
     #[serde(default)]
     pub resources: Vec<ResourceConfig>,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use symbolon_identity::{Scopes, Timestamp};
-use symbolon_policies::{Action, Context, Question};
+use symbolon_policies::{Action, Context, LocalTimes, Principal, Question};
 
 use crate::attest::Attested;
 use crate::grants::TokenRequest;
@@ -19,6 +19,7 @@ use crate::resources::{Resource, Resources};
 pub(crate) struct Inquirer {
     pub(crate) resources: Resources,
     pub(crate) groups: Groups,
+    pub(crate) local_times: LocalTimes,
 }
 
 /// A caller that was attested, and the key that it holds now.
@@ -54,12 +55,13 @@ impl Inquirer {
         if resource.needs_key() && caller.key.is_none() {
             return Err(Refusal::ProofMissing);
         }
-        let principal = caller.attested.principal(self.groups.of(&caller.attested)?);
+        let principal = Principal::from(caller.attested.principal(self.groups.of(&caller.attested)?));
         let context = Context {
             now,
             source_ip: source_ip(&presented.connection),
             evidence_age: caller.attested.age(),
             key_bound: caller.key.is_some(),
+            local: self.local_times.at(now),
         };
         let question = |scope| Question {
             principal: principal.clone(),

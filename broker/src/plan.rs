@@ -8,6 +8,7 @@ use symbolon_daemon::{Clock, SystemClock};
 use symbolon_http::client::{AddressPolicy, GuardedClient};
 use symbolon_identity::{IssuerUrl, Timestamp};
 use symbolon_issuers::{Issuers, KeyPolicy};
+use symbolon_policies::LocalTimes;
 
 use crate::attest::{Blueprint, Surroundings};
 use crate::config::{Config, StoreConfig};
@@ -26,6 +27,7 @@ pub struct Plan {
     pub(crate) blueprint: Blueprint,
     pub(crate) groups: Groups,
     pub(crate) resources: Resources,
+    pub(crate) local_times: LocalTimes,
     pub(crate) policies: CurrentSet,
     pub(crate) client: GuardedClient,
 }
@@ -65,6 +67,7 @@ impl Plan {
         let resources = Resources::build(&config.resources, findings);
         check_the_rest(config, findings);
         let seal = seal(&config.store, findings);
+        let local_times = local_times(config, findings);
         let policies = policies(config, findings);
         let client = client(config, findings);
         if let Some(client) = &client {
@@ -76,6 +79,7 @@ impl Plan {
             blueprint,
             groups,
             resources,
+            local_times: local_times?,
             policies: policies?,
             client: client?,
         })
@@ -128,8 +132,15 @@ fn seal(store: &StoreConfig, findings: &mut Findings) -> Option<Seal> {
     seal.map_err(|error| findings.add(format!("store.{name}"), error)).ok()
 }
 
+fn local_times(config: &Config, findings: &mut Findings) -> Option<LocalTimes> {
+    let unknown = |error: symbolon_policies::UnknownTimeZone| {
+        findings.add(format!("local_times.{}", error.name), &error);
+    };
+    LocalTimes::new(&config.local_times).map_err(unknown).ok()
+}
+
 fn policies(config: &Config, findings: &mut Findings) -> Option<CurrentSet> {
-    match CurrentSet::load(&config.policies) {
+    match CurrentSet::load(&config.policies, &config.local_times.keys().cloned().collect()) {
         Ok(set) => Some(set),
         Err(errors) => {
             for error in errors.iter() {

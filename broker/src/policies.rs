@@ -1,12 +1,13 @@
 //! The policies in force, and what they say to an inquiry.
 //! Not here: Cedar (`symbolon-policies`), or noticing that a file has changed (`reload`).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use symbolon_identity::Scopes;
+use symbolon_identity::{LocalTimeName, Scopes};
 use symbolon_jws::{base64url, sha256};
 use symbolon_policies::{PolicyErrors, PolicyId, PolicySet};
 
@@ -18,6 +19,7 @@ use crate::resources::Resource;
 #[derive(Debug)]
 pub(crate) struct Policies {
     folder: PathBuf,
+    local_times: BTreeSet<LocalTimeName>,
     current: ArcSwap<CurrentSet>,
 }
 
@@ -38,9 +40,9 @@ pub(crate) struct Permit {
 }
 
 impl Policies {
-    /// Serves this set, and reloads it from `folder`.
-    pub(crate) fn new(folder: PathBuf, set: CurrentSet) -> Self {
-        Self { folder, current: ArcSwap::from_pointee(set) }
+    /// Serves this set, and reloads it from `folder` with these names of local times.
+    pub(crate) fn new(folder: PathBuf, local_times: BTreeSet<LocalTimeName>, set: CurrentSet) -> Self {
+        Self { folder, local_times, current: ArcSwap::from_pointee(set) }
     }
 
     /// The set in force now; one decision uses one set.
@@ -51,6 +53,11 @@ impl Policies {
     /// The folder that the policies are in.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The names of the local times that policies may ask for.
+    pub(crate) fn local_times(&self) -> &BTreeSet<LocalTimeName> {
+        &self.local_times
     }
 
     /// Puts another set in force; says whether it differs from the one before.
@@ -65,8 +72,8 @@ impl CurrentSet {
     ///
     /// # Errors
     /// All that is wrong with its files.
-    pub(crate) fn load(folder: &Path) -> Result<Self, PolicyErrors> {
-        let set = PolicySet::load(folder)?;
+    pub(crate) fn load(folder: &Path, local_times: &BTreeSet<LocalTimeName>) -> Result<Self, PolicyErrors> {
+        let set = PolicySet::load(folder, local_times)?;
         let mut content = Vec::new();
         for file in set.files() {
             content.extend_from_slice(&sha256(file.name.as_bytes()));

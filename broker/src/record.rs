@@ -98,8 +98,8 @@ impl Receipt {
         self.record.scopes = inquiry.scopes().clone();
         self.record.questions = inquiry.questions().to_vec();
         self.record.policy_set = Some(policy_set.to_owned());
-        if let Some(question) = inquiry.questions().first() {
-            self.record.caller = question.principal.clone();
+        if let Some(caller) = inquiry.questions().first().and_then(|question| question.principal.workload()) {
+            self.record.caller = caller.clone();
         }
     }
 

@@ -89,8 +89,10 @@ impl PolicyReload {
     }
 
     async fn load(&self) -> Option<Result<CurrentSet, PolicyErrors>> {
-        let folder = self.policies.folder().to_path_buf();
-        tokio::task::spawn_blocking(move || CurrentSet::load(&folder)).await.ok()
+        let policies = Arc::clone(&self.policies);
+        tokio::task::spawn_blocking(move || CurrentSet::load(policies.folder(), policies.local_times()))
+            .await
+            .ok()
     }
 
     fn adopt(&self, set: CurrentSet) -> Option<Record> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::{Notes, PolicyId, Problem};
 
 /// The names that are honoured, in the order in which they are documented.
-const KNOWN: [&str; 5] = ["id", "owner", "reason", "runbook", "ttl"];
+const KNOWN: [&str; 7] = ["id", "owner", "reason", "runbook", "ttl", "max_actors", "mode"];
 
 /// The known names for an error message.
 pub(crate) fn known() -> String {
@@ -20,6 +20,18 @@ pub(crate) struct Annotations {
     pub(crate) id: PolicyId,
     pub(crate) notes: Notes,
     pub(crate) ttl: Option<Duration>,
+    pub(crate) max_actors: Option<u32>,
+    pub(crate) mode: Mode,
+}
+
+/// Whether a policy decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Mode {
+    /// It does.
+    #[default]
+    Enforce,
+    /// It is evaluated beside the others, and only told what it would have changed.
+    Shadow,
 }
 
 impl Annotations {
@@ -28,15 +40,20 @@ impl Annotations {
         pairs: impl Iterator<Item = (&'a str, &'a str)>,
         is_forbid: bool,
     ) -> Result<Self, Vec<(Problem, Option<String>)>> {
-        let (mut id, mut ttl, mut notes, mut problems) = (None, None, Notes::default(), Vec::new());
+        let (mut id, mut notes, mut problems) = (None, Notes::default(), Vec::new());
+        let (mut ttl, mut max_actors, mut mode) = (None, None, Mode::Enforce);
         for (name, value) in pairs {
             let outcome = match name {
                 "id" => parse_id(value).map(|parsed| id = Some(parsed)),
                 "owner" => parse_note(value).map(|note| notes.owner = Some(note)),
                 "reason" => parse_note(value).map(|note| notes.reason = Some(note)),
                 "runbook" => parse_note(value).map(|note| notes.runbook = Some(note)),
-                "ttl" if is_forbid => Err("limits a permit; a `forbid` grants nothing to limit"),
+                "ttl" | "max_actors" if is_forbid => {
+                    Err("limits a permit; a `forbid` grants nothing to limit")
+                }
                 "ttl" => parse_ttl(value).map(|parsed| ttl = Some(parsed)),
+                "max_actors" => parse_max_actors(value).map(|parsed| max_actors = Some(parsed)),
+                "mode" => parse_mode(value).map(|parsed| mode = parsed),
                 _ => {
                     let problem = Problem::UnknownAnnotation { name: name.to_owned() };
                     problems.push((problem, Some(name.to_owned())));
@@ -49,7 +66,7 @@ impl Annotations {
             }
         }
         match id {
-            Some(id) if problems.is_empty() => Ok(Self { id, notes, ttl }),
+            Some(id) if problems.is_empty() => Ok(Self { id, notes, ttl, max_actors, mode }),
             None if problems.iter().all(|(_, name)| name.as_deref() != Some("id")) => {
                 problems.push((Problem::MissingId, None));
                 Err(problems)
@@ -93,6 +110,25 @@ fn parse_ttl(value: &str) -> Result<Duration, &'static str> {
     }
 }
 
+/// The most actors that a token can name at all.
+const MAX_ACTORS: u32 = 16;
+
+fn parse_max_actors(value: &str) -> Result<u32, &'static str> {
+    let number = Some(value).filter(|text| text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit()));
+    match number.and_then(|text| text.parse().ok()) {
+        Some(number @ 1..=MAX_ACTORS) => Ok(number),
+        _ => Err("is a number from `1` to `16`"),
+    }
+}
+
+fn parse_mode(value: &str) -> Result<Mode, &'static str> {
+    match value {
+        "enforce" => Ok(Mode::Enforce),
+        "shadow" => Ok(Mode::Shadow),
+        _ => Err("is `enforce` or `shadow`"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,8 +146,24 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_actors_is_small_and_not_zero() {
+        assert_eq!([parse_max_actors("1"), parse_max_actors("16")], [Ok(1), Ok(16)]);
+        for bad in ["", "0", "17", "-1", "+3", "3 ", "three", "999", "٣"] {
+            assert!(parse_max_actors(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mode_is_one_of_two_words() {
+        assert_eq!(parse_mode("shadow"), Ok(Mode::Shadow));
+        for bad in ["", "Shadow", "off", "audit", "shadow "] {
+            assert!(parse_mode(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn an_annotation_that_nobody_would_honour_is_refused() {
-        for name in ["onwer", "mode", "max_actors", "Id", "ttl_max"] {
+        for name in ["onwer", "modes", "max_actor", "Id", "ttl_max"] {
             let pairs = [("id", "a"), (name, "x")];
             let problems = Annotations::parse(pairs.into_iter(), false).unwrap_err();
             assert_eq!(problems, [(Problem::UnknownAnnotation { name: name.into() }, Some(name.into()))]);
@@ -119,8 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn a_ttl_on_a_forbid_is_refused() {
-        let problems = Annotations::parse([("id", "a"), ("ttl", "5m")].into_iter(), true).unwrap_err();
-        assert_eq!(problems.len(), 1);
+    fn a_limit_on_a_forbid_is_refused() {
+        for limit in [("ttl", "5m"), ("max_actors", "1")] {
+            let problems = Annotations::parse([("id", "a"), limit].into_iter(), true).unwrap_err();
+            assert_eq!(problems.len(), 1);
+        }
     }
 }

@@ -32,21 +32,16 @@ pub(crate) struct Rule {
 /// The rules by their ids.
 pub(crate) type Rules = BTreeMap<PolicyId, Rule>;
 
-/// The schema that all policies are validated against.
-pub(crate) fn schema() -> Result<Schema, PolicyErrors> {
-    match Schema::from_cedarschema_str(crate::SCHEMA) {
-        Ok((schema, _warnings)) => Ok(schema),
-        Err(error) => Err(engine(&error).into()),
-    }
-}
-
 /// A refusal by the engine of something that we made: never the policies' fault.
 pub(crate) fn engine(error: &dyn std::error::Error) -> PolicyError {
     Problem::Engine(error.to_string()).at("schema.cedarschema", None)
 }
 
 /// Parses and validates all files; every error of a phase is reported at once.
-pub(crate) fn compile(files: &[PolicyFile]) -> Result<(Rules, Vec<PolicyWarning>), PolicyErrors> {
+pub(crate) fn compile(
+    files: &[PolicyFile],
+    schema: &Schema,
+) -> Result<(Rules, Vec<PolicyWarning>), PolicyErrors> {
     let (mut rules, mut errors) = (Rules::new(), Vec::new());
     for (index, file) in files.iter().enumerate() {
         if let Err((problem, offset)) = depth::check(&file.text) {
@@ -66,7 +61,7 @@ pub(crate) fn compile(files: &[PolicyFile]) -> Result<(Rules, Vec<PolicyWarning>
     if !errors.is_empty() {
         return Err(PolicyErrors(errors));
     }
-    let warnings = validate(&rules, files)?;
+    let warnings = validate(&rules, files, schema)?;
     Ok((rules, warnings))
 }
 
@@ -150,8 +145,12 @@ fn insert(rule: Rule, files: &[PolicyFile], (rules, errors): (&mut Rules, &mut V
 }
 
 /// Validates all rules against the schema, strictly.
-fn validate(rules: &Rules, files: &[PolicyFile]) -> Result<Vec<PolicyWarning>, PolicyErrors> {
-    let validator = Validator::new(schema()?);
+fn validate(
+    rules: &Rules,
+    files: &[PolicyFile],
+    schema: &Schema,
+) -> Result<Vec<PolicyWarning>, PolicyErrors> {
+    let validator = Validator::new(schema.clone());
     let set = CedarSet::from_policies(rules.values().map(|rule| rule.policy.clone()))
         .map_err(|error| engine(&error))?;
     let result = validator.validate(&set, ValidationMode::Strict);
@@ -176,7 +175,8 @@ fn validate(rules: &Rules, files: &[PolicyFile]) -> Result<Vec<PolicyWarning>, P
         return Ok(warnings.into_iter().map(|(place, detail)| never_applies(place, detail)).collect());
     }
     let mut errors: Vec<_> = errors.into_iter().map(|(place, detail)| invalid(place, &detail)).collect();
-    errors.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
+    // The validator has no order of its own; a reload compares what two loads of one folder say.
+    errors.sort_by_cached_key(|error| (error.file.clone(), error.position, error.problem.to_string()));
     Err(PolicyErrors(errors))
 }
 

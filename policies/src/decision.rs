@@ -24,6 +24,22 @@ impl Decision {
         matches!(self, Self::Permit(_))
     }
 
+    /// What the policies in shadow mode would have changed; none if nothing.
+    #[must_use]
+    pub fn shadow(&self) -> Option<&Shadow> {
+        match self {
+            Self::Permit(permit) => permit.shadow.as_ref(),
+            Self::Denial(denial) => denial.shadow.as_ref(),
+        }
+    }
+
+    pub(crate) fn set_shadow(&mut self, would: Option<Shadow>) {
+        match self {
+            Self::Permit(permit) => permit.shadow = would,
+            Self::Denial(denial) => denial.shadow = would,
+        }
+    }
+
     /// The permit, or the denial as an error.
     ///
     /// # Errors
@@ -32,6 +48,35 @@ impl Decision {
         match self {
             Self::Permit(permit) => Ok(permit),
             Self::Denial(denial) => Err(denial),
+        }
+    }
+}
+
+/// What the policies with `@mode("shadow")` would have changed if they were enforced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Shadow {
+    /// It is denied, and would have been permitted.
+    WouldPermit {
+        /// The policies that would have permitted it.
+        policies: Vec<PolicyId>,
+    },
+    /// It is permitted, and would have been denied.
+    WouldDeny {
+        /// Why.
+        kind: DenialKind,
+        /// The policies that would have denied it.
+        policies: Vec<PolicyId>,
+    },
+}
+
+impl Shadow {
+    /// The word used in records and metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::WouldPermit { .. } => "would_permit",
+            Self::WouldDeny { .. } => "would_deny",
         }
     }
 }
@@ -72,7 +117,9 @@ impl fmt::Debug for PolicyId {
 pub struct Permit {
     pub(crate) policies: Vec<PolicyId>,
     pub(crate) ceiling: Option<Duration>,
+    pub(crate) max_actors: Option<u32>,
     pub(crate) errors: Vec<PolicyId>,
+    pub(crate) shadow: Option<Shadow>,
 }
 
 impl Permit {
@@ -86,6 +133,18 @@ impl Permit {
     #[must_use]
     pub fn ceiling(&self) -> Option<Duration> {
         self.ceiling
+    }
+
+    /// The most actors that a token may name by these policies: the smallest `@max_actors` among them.
+    #[must_use]
+    pub fn max_actors(&self) -> Option<u32> {
+        self.max_actors
+    }
+
+    /// What the policies in shadow mode would have changed.
+    #[must_use]
+    pub fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
     }
 
     /// The `permit` policies that failed to evaluate and therefore did not count.
@@ -137,6 +196,8 @@ pub struct Denial {
     pub(crate) policies: Vec<PolicyId>,
     pub(crate) errors: Vec<PolicyId>,
     pub(crate) notes: Box<Notes>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shadow: Option<Shadow>,
 }
 
 impl Denial {
@@ -156,6 +217,12 @@ impl Denial {
     #[must_use]
     pub fn errors(&self) -> &[PolicyId] {
         &self.errors
+    }
+
+    /// What the policies in shadow mode would have changed.
+    #[must_use]
+    pub fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
     }
 
     /// What the first deciding policy says about itself.

@@ -168,7 +168,7 @@ fn is_about(policy: &Policy, case: &Case) -> bool {
     action
         && match policy.resource_constraint() {
             ResourceConstraint::Any => true,
-            ResourceConstraint::Eq(resource) => resource == case.resource,
+            ResourceConstraint::Eq(resource) => case.request.resource() == Some(&resource),
             ResourceConstraint::In(group) => is_true(&format!("resource in {group}"), case),
             ResourceConstraint::Is(kind) => is_true(&format!("resource is {kind}"), case),
             ResourceConstraint::IsIn(kind, group) => is_true(&format!("resource is {kind} in {group}"), case),

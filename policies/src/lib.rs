@@ -7,21 +7,25 @@ mod decision;
 mod depth;
 mod errors;
 mod explain;
+mod index;
 mod question;
 mod run_tests;
+mod schema;
 mod set;
 mod source;
 mod translate;
+mod verdicts;
 mod warnings;
 
 #[cfg(test)]
 mod tests;
 
-pub use decision::{Decision, Denial, DenialKind, Notes, Permit, PolicyId};
+pub use decision::{Decision, Denial, DenialKind, Notes, Permit, PolicyId, Shadow};
 pub use errors::{PolicyError, PolicyErrors, Position, Problem};
 pub use explain::{Condition, Effect, ExplainedPolicy, Explanation, Verdict};
 pub use question::{
-    Action, Assurance, ClientFacts, Context, OidcFacts, Question, Resource, UnixFacts, Workload,
+    Action, Assurance, ClientFacts, Context, LocalTime, LocalTimes, OidcFacts, Principal, Question,
+    RequestFacts, Resource, Subject, TokenFacts, UnixFacts, UnknownTimeZone, User, Weekday, Workload,
 };
 pub use run_tests::{MalformedTests, TestOutcome, run_tests};
 pub use set::PolicySet;

@@ -7,7 +7,6 @@ use cedar_policy::{Context, Entities, EntityUid, Request, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::compile::schema;
 use crate::translate::Case;
 use crate::{Decision, PolicySet};
 
@@ -20,9 +19,6 @@ pub enum MalformedTests {
     /// It holds no test, so it would prove nothing.
     #[error("holds no test case")]
     Empty,
-    /// The schema could not be built: a bug of ours.
-    #[error(transparent)]
-    Schema(#[from] crate::PolicyErrors),
 }
 
 /// How one test case ended.
@@ -73,16 +69,15 @@ pub fn run_tests(set: &PolicySet, tests: &str) -> Result<Vec<TestOutcome>, Malfo
     if cases.is_empty() {
         return Err(MalformedTests::Empty);
     }
-    let schema = schema()?;
     let run = |(index, case): (usize, TestCase)| TestOutcome {
-        failure: run_one(set, &case, &schema).err(),
+        failure: run_one(set, &case).err(),
         name: case.name.unwrap_or_else(|| format!("#{}", index + 1)),
     };
     Ok(cases.into_iter().enumerate().map(run).collect())
 }
 
-fn run_one(set: &PolicySet, test: &TestCase, schema: &Schema) -> Result<(), String> {
-    let case = case(test, schema)?;
+fn run_one(set: &PolicySet, test: &TestCase) -> Result<(), String> {
+    let case = case(test, &set.schema)?;
     let (actual, policies, errors) = match set.judge(&case) {
         Decision::Permit(permit) => (Expected::Allow, permit.policies, permit.errors),
         Decision::Denial(denial) => (Expected::Deny, denial.policies, denial.errors),
@@ -107,9 +102,9 @@ fn case(test: &TestCase, schema: &Schema) -> Result<Case, String> {
     let resource = uid(&test.request.resource)?;
     let context = Context::from_json_value(test.request.context.clone(), Some((schema, &action)))
         .map_err(|error| format!("context: {error}"))?;
-    let request = Request::new(principal, action, resource.clone(), context, Some(schema))
+    let request = Request::new(principal, action, resource, context, Some(schema))
         .map_err(|error| format!("request: {error}"))?;
     let entities = Entities::from_json_value(test.entities.clone(), Some(schema))
         .map_err(|error| format!("entities: {error}"))?;
-    Ok(Case { request, entities, resource })
+    Ok(Case { request, entities })
 }

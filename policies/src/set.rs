@@ -1,24 +1,23 @@
 //! A validated, indexed set of policies that answers questions.
 //! Not here: reading and validating (`source`, `compile`), Cedar's view of a question (`translate`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use cedar_policy::{
-    Authorizer, Decision as CedarDecision, EntityUid, PolicyId as CedarId, PolicySet as CedarSet,
-    ResourceConstraint,
-};
+use cedar_policy::{Authorizer, Decision as CedarDecision, PolicyId as CedarId, Schema};
+use symbolon_identity::LocalTimeName;
 
-use crate::compile::{Rule, Rules, compile, engine};
+use crate::annotations::Mode;
+use crate::compile::{Rule, Rules, compile};
+use crate::index::{Anchors, Index};
+use crate::schema::schema;
 use crate::source::read_folder;
 use crate::translate::{Case, Vocabulary};
-use crate::{
-    Decision, Denial, DenialKind, Effect, Permit, PolicyErrors, PolicyFile, PolicyId, PolicyWarning,
-    Question, Warning,
-};
+use crate::verdicts::Verdicts;
+use crate::{Decision, Denial, DenialKind, PolicyErrors, PolicyFile, PolicyWarning, Question, Warning};
 
-/// Beyond this many policies without a resource of their own, a warning is due (about 0.7 µs each, each question).
+/// Beyond this many policies that name nothing, a warning is due (about 0.7 µs each, each question).
 const REMAINDER_WARNING: usize = 100;
 
 /// A validated set of policies that answers questions.
@@ -29,8 +28,9 @@ pub struct PolicySet {
     pub(crate) files: Vec<PolicyFile>,
     pub(crate) rules: Rules,
     pub(crate) vocabulary: Vocabulary,
-    by_resource: HashMap<EntityUid, CedarSet>,
-    remainder: CedarSet,
+    pub(crate) schema: Schema,
+    enforced: Index,
+    shadow: Index,
     authorizer: Authorizer,
     warnings: Vec<PolicyWarning>,
 }
@@ -38,40 +38,40 @@ pub struct PolicySet {
 impl PolicySet {
     /// Reads and validates the `*.cedar` files of a folder. An empty folder is a set that denies everything.
     ///
+    /// `local_times` are the names that the configuration defines; policies may read `context.local.<name>` of no other.
+    ///
     /// # Errors
     /// [`PolicyErrors`] with every file, line and column at fault: unreadable, not Cedar, not valid against the
     /// schema, without or with a repeated `@id`, with an unknown annotation. A folder that is missing is an error.
-    pub fn load(folder: &Path) -> Result<Self, PolicyErrors> {
-        Self::from_files(read_folder(folder)?)
+    pub fn load(folder: &Path, local_times: &BTreeSet<LocalTimeName>) -> Result<Self, PolicyErrors> {
+        Self::from_files(read_folder(folder)?, local_times)
     }
 
     /// Validates policies that were read elsewhere.
     ///
     /// # Errors
     /// [`PolicyErrors`] as for [`PolicySet::load`].
-    pub fn from_files(files: Vec<PolicyFile>) -> Result<Self, PolicyErrors> {
-        let (rules, mut warnings) = compile(&files)?;
+    pub fn from_files(
+        files: Vec<PolicyFile>,
+        local_times: &BTreeSet<LocalTimeName>,
+    ) -> Result<Self, PolicyErrors> {
+        let schema = schema(local_times)?;
+        let (rules, mut warnings) = compile(&files, &schema)?;
         let vocabulary = Vocabulary::new()?;
-        let (mut by_resource, mut remainder) = (HashMap::<_, CedarSet>::new(), CedarSet::new());
-        for rule in rules.values() {
-            let part = match rule.policy.resource_constraint() {
-                ResourceConstraint::Eq(resource) => by_resource.entry(resource).or_default(),
-                ResourceConstraint::Any
-                | ResourceConstraint::In(_)
-                | ResourceConstraint::Is(_)
-                | ResourceConstraint::IsIn(..) => &mut remainder,
-            };
-            part.add(rule.policy.clone()).map_err(|error| engine(&error))?;
-        }
+        let of_mode = |mode| {
+            let rules = rules.values().filter(move |rule| rule.annotations.mode == mode);
+            Index::build(rules.map(|rule| &rule.policy), &schema)
+        };
+        let (enforced, shadow) = (of_mode(Mode::Enforce)?, of_mode(Mode::Shadow)?);
         if rules.is_empty() {
             warnings.push(PolicyWarning::of_set(Warning::Empty));
         }
-        let policies = remainder.num_of_policies();
+        let policies = enforced.remainder() + shadow.remainder();
         if policies > REMAINDER_WARNING {
             warnings.push(PolicyWarning::of_set(Warning::LargeRemainder { policies }));
         }
         let authorizer = Authorizer::new();
-        Ok(Self { files, rules, vocabulary, by_resource, remainder, authorizer, warnings })
+        Ok(Self { files, rules, vocabulary, schema, enforced, shadow, authorizer, warnings })
     }
 
     /// Answers one question: a permit only if at least one `permit` holds, no `forbid` holds, and no `forbid` failed
@@ -85,6 +85,7 @@ impl PolicySet {
                 policies: Vec::new(),
                 errors: Vec::new(),
                 notes: Box::default(),
+                shadow: None,
             }),
         }
     }
@@ -113,63 +114,35 @@ impl PolicySet {
         self.rules.is_empty()
     }
 
-    /// Puts the case to the resource's own policies and to the remainder, and joins their answers.
+    /// Puts the case to the policies that may be about it, and joins their answers.
     pub(crate) fn judge(&self, case: &Case) -> Decision {
+        let anchors = Anchors::of(case);
+        self.verdicts(&self.enforced, &anchors, case).decide(self.verdicts(&self.shadow, &anchors, case))
+    }
+
+    fn verdicts(&self, index: &Index, anchors: &Anchors, case: &Case) -> Verdicts<'_> {
         let mut verdicts = Verdicts::default();
-        for part in [self.by_resource.get(&case.resource), Some(&self.remainder)].into_iter().flatten() {
+        for part in index.about(anchors) {
             let response = self.authorizer.is_authorized(&case.request, part, &case.entities);
             let diagnostics = response.diagnostics();
             verdicts.errors.extend(diagnostics.errors().filter_map(|error| {
                 let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
                 self.find(error.policy_id())
             }));
+            // One part may forbid and so hide its permits; then they do not matter.
             let holding = match response.decision() {
                 CedarDecision::Allow => &mut verdicts.permits,
                 CedarDecision::Deny => &mut verdicts.forbids,
             };
             holding.extend(diagnostics.reason().filter_map(|id| self.find(id)));
         }
-        verdicts.decide()
+        verdicts
     }
 
     fn find(&self, id: &CedarId) -> Option<&Rule> {
         let id: &str = id.as_ref();
         self.rules.get(id)
     }
-}
-
-/// The rules that had something to say about a case.
-#[derive(Default)]
-struct Verdicts<'a> {
-    permits: Vec<&'a Rule>,
-    forbids: Vec<&'a Rule>,
-    errors: Vec<&'a Rule>,
-}
-
-impl Verdicts<'_> {
-    fn decide(self) -> Decision {
-        let errors = ids(&self.errors);
-        let failed_forbids: Vec<_> =
-            self.errors.into_iter().filter(|rule| rule.effect == Effect::Forbid).collect();
-        let (kind, rules) = if !self.forbids.is_empty() {
-            (DenialKind::Forbidden, self.forbids)
-        } else if !failed_forbids.is_empty() {
-            (DenialKind::Error, failed_forbids)
-        } else if self.permits.is_empty() {
-            (DenialKind::NoPermit, Vec::new())
-        } else {
-            let ceiling = self.permits.iter().filter_map(|rule| rule.annotations.ttl).min();
-            return Decision::Permit(Permit { policies: ids(&self.permits), ceiling, errors });
-        };
-        let first = rules.iter().min_by_key(|rule| &rule.annotations.id);
-        let notes = Box::new(first.map(|rule| rule.annotations.notes.clone()).unwrap_or_default());
-        Decision::Denial(Denial { kind, policies: ids(&rules), errors, notes })
-    }
-}
-
-fn ids(rules: &[&Rule]) -> Vec<PolicyId> {
-    let ids: BTreeSet<_> = rules.iter().map(|rule| rule.annotations.id.clone()).collect();
-    ids.into_iter().collect()
 }
 
 impl fmt::Debug for PolicySet {

@@ -7,21 +7,24 @@ mod explain;
 mod index;
 mod load;
 
+use std::collections::BTreeSet;
+
 use symbolon_identity::{ProviderName, ResourceName, Scope, Timestamp, WorkloadId};
 
 use crate::{
-    Action, Assurance, Context, PolicyErrors, PolicyFile, PolicySet, Question, Resource, UnixFacts, Workload,
+    Action, Assurance, Context, PolicyErrors, PolicyFile, PolicySet, Principal, Question, Resource,
+    UnixFacts, Workload,
 };
 
 /// A set from one file `p.cedar`.
 fn set(text: &str) -> Result<PolicySet, PolicyErrors> {
-    PolicySet::from_files(vec![PolicyFile::new("p.cedar", text)])
+    PolicySet::from_files(vec![PolicyFile::new("p.cedar", text)], &BTreeSet::new())
 }
 
 /// The user 1000 asks for `orders:read` on `orders` over a Unix socket.
 fn question() -> Question {
     Question {
-        principal: Workload {
+        principal: Principal::Workload(Workload {
             unix: Some(UnixFacts {
                 uid: 1000,
                 gid: 1000,
@@ -34,14 +37,17 @@ fn question() -> Question {
                 ProviderName::parse("local").unwrap(),
                 Assurance::Connection,
             )
-        },
+        }),
         action: issue("orders", "orders:read"),
-        context: Context {
-            now: Timestamp::from_secs(1_800_000_000).unwrap(),
-            source_ip: None,
-            evidence_age: None,
-            key_bound: true,
-        },
+        context: Context { key_bound: true, ..Context::at(Timestamp::from_secs(1_800_000_000).unwrap()) },
+    }
+}
+
+/// The workload that asks, to be changed.
+fn workload(question: &mut Question) -> &mut Workload {
+    match &mut question.principal {
+        Principal::Workload(workload) => workload,
+        Principal::User(user) => panic!("{user:?} is no workload"),
     }
 }
 

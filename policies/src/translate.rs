@@ -1,6 +1,8 @@
 //! Our plain question as Cedar's request and entities.
 //! Not here: evaluating them.
 
+mod circumstances;
+
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
@@ -11,23 +13,33 @@ use cedar_policy::{
 use symbolon_identity::GroupName;
 
 use crate::compile::engine;
-use crate::{Action, Context, PolicyErrors, Question, Workload};
+use crate::{
+    Action, PolicyErrors, Principal, Question, RequestFacts, Resource, Subject, TokenFacts, Workload,
+};
+
+/// The most parts of a path that policies can name one by one.
+const MAX_SEGMENTS: usize = 16;
+/// The id of an entity of which a question has only one.
+const THIS: &str = "this";
 
 /// Cedar's view of one question.
 pub(crate) struct Case {
     pub(crate) request: Request,
     pub(crate) entities: Entities,
-    pub(crate) resource: EntityUid,
 }
 
 /// Names are parsed once: parsing them costs more than a decision.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
     workload: EntityTypeName,
+    user: EntityTypeName,
     group: EntityTypeName,
     resource: EntityTypeName,
     resource_group: EntityTypeName,
     route: EntityTypeName,
+    subject: EntityTypeName,
+    token: EntityTypeName,
+    segments: EntityTypeName,
     action: EntityTypeName,
 }
 
@@ -38,10 +50,14 @@ impl Vocabulary {
         };
         Ok(Self {
             workload: name("Workload")?,
+            user: name("User")?,
             group: name("Group")?,
             resource: name("Resource")?,
             resource_group: name("ResourceGroup")?,
             route: name("Route")?,
+            subject: name("Subject")?,
+            token: name("Token")?,
+            segments: name("Segments")?,
             action: name("Action")?,
         })
     }
@@ -49,37 +65,145 @@ impl Vocabulary {
     /// Builds Cedar's view of a question; `None` if Cedar refuses a value, which the question's types rule out.
     ///
     /// INVARIANT: what is built here conforms to `schema.cedarschema`, so that strict validation of the policies
-    /// holds; the hot path does not check it again, a property test does.
+    /// holds; the hot path does not check it again, a property test does. The one exception is `context.local`, whose
+    /// names are the configuration's: a policy that reads a name which the question lacks fails to evaluate.
     pub(crate) fn case(&self, question: &Question) -> Option<Case> {
         let principal = self.principal(&question.principal)?;
         let action = uid(&self.action, question.action.name());
-        let resource = self.object(&question.action);
-        let context = CedarContext::from_pairs(context(&question.action, &question.context)).ok()?;
-        let request = Request::new(principal.uid(), action, resource.uid(), context, None).ok()?;
-        let resource_id = resource.uid();
-        let entities = Entities::from_entities([principal, resource], None).ok()?;
-        Some(Case { request, entities, resource: resource_id })
+        let object = self.object(&question.action);
+        let mut entities = vec![principal, object];
+        let (principal, object) = (entities.first()?.uid(), entities.get(1)?.uid());
+        let mut context = circumstances::of(&question.context)?;
+        self.particulars(&question.action, &mut context, &mut entities)?;
+        let context = CedarContext::from_pairs(context).ok()?;
+        let request = Request::new(principal, action, object, context, None).ok()?;
+        let entities = Entities::from_entities(entities, None).ok()?;
+        Some(Case { request, entities })
     }
 
-    fn principal(&self, workload: &Workload) -> Option<Entity> {
-        let parents: HashSet<EntityUid> =
-            workload.groups.iter().map(|group| uid(&self.group, group.as_str())).collect();
-        let tags = workload.tags.iter().map(|(name, value)| (name.clone(), text(value)));
-        let id = uid(&self.workload, workload.id.as_str());
-        Entity::new_with_tags(id, attributes(workload)?, parents, tags).ok()
+    fn principal(&self, principal: &Principal) -> Option<Entity> {
+        match principal {
+            Principal::Workload(workload) => {
+                let member = |group: &GroupName| uid(&self.group, group.as_str());
+                let parents: HashSet<EntityUid> = workload.groups.iter().map(member).collect();
+                let id = uid(&self.workload, workload.id.as_str());
+                Entity::new_with_tags(id, attributes(workload)?, parents, tags(&workload.tags)).ok()
+            }
+            Principal::User(user) => {
+                let attributes = HashMap::from([
+                    ("issuer".to_owned(), text(user.issuer.as_str())),
+                    ("subject".to_owned(), text(&user.subject)),
+                ]);
+                Entity::new(uid(&self.user, &user.id()), attributes, HashSet::new()).ok()
+            }
+        }
     }
 
     fn object(&self, action: &Action) -> Entity {
         match action {
-            Action::Issue { resource, .. } => {
-                let member = |group: &GroupName| uid(&self.resource_group, group.as_str());
-                let parents = resource.groups.iter().map(member).collect();
-                Entity::new_no_attrs(uid(&self.resource, resource.name.as_str()), parents)
-            }
+            Action::Issue { resource, .. }
+            | Action::Exchange { resource, .. }
+            | Action::Impersonate { resource, .. } => self.resource(resource),
             Action::Call { route, .. } => {
                 Entity::new_no_attrs(uid(&self.route, route.as_str()), HashSet::new())
             }
         }
+    }
+
+    fn resource(&self, resource: &Resource) -> Entity {
+        let member = |group: &GroupName| uid(&self.resource_group, group.as_str());
+        let parents = resource.groups.iter().map(member).collect();
+        Entity::new_no_attrs(uid(&self.resource, resource.name.as_str()), parents)
+    }
+
+    /// What the context of one action has beside the circumstances, with the entities that it names.
+    fn particulars(
+        &self,
+        action: &Action,
+        context: &mut Vec<(String, Value)>,
+        entities: &mut Vec<Entity>,
+    ) -> Option<()> {
+        match action {
+            Action::Issue { scope, .. } => context.push(("scope".to_owned(), scope_text(scope.as_ref()))),
+            Action::Exchange { scope, subject, actors, .. } => {
+                context.push(("scope".to_owned(), scope_text(scope.as_ref())));
+                context.extend(chain(actors, 1));
+                self.subject(subject, context, entities)?;
+            }
+            Action::Impersonate { scope, subject, actors, .. } => {
+                context.push(("scope".to_owned(), scope_text(scope.as_ref())));
+                context.extend(chain(actors, 0));
+                self.subject(subject, context, entities)?;
+            }
+            Action::Call { request, token, .. } => {
+                self.token(token, context, entities)?;
+                self.request(request, context, entities)?;
+            }
+        }
+        Some(())
+    }
+
+    fn subject(
+        &self,
+        subject: &Subject,
+        context: &mut Vec<(String, Value)>,
+        entities: &mut Vec<Entity>,
+    ) -> Option<()> {
+        let attributes = HashMap::from([
+            ("issuer".to_owned(), text(&subject.issuer)),
+            ("id".to_owned(), text(&subject.id)),
+            ("audiences".to_owned(), texts(subject.audiences.iter().map(String::as_str))),
+            ("scopes".to_owned(), texts(subject.scopes.iter().map(AsRef::as_ref))),
+        ]);
+        let id = uid(&self.subject, &subject.id);
+        context.push(("subject".to_owned(), Value::new_entity_uid(id.clone())));
+        entities.push(
+            Entity::new_with_tags(id, attributes, HashSet::<EntityUid>::new(), tags(&subject.claims)).ok()?,
+        );
+        Some(())
+    }
+
+    fn token(
+        &self,
+        token: &TokenFacts,
+        context: &mut Vec<(String, Value)>,
+        entities: &mut Vec<Entity>,
+    ) -> Option<()> {
+        let mut attributes = HashMap::from([
+            ("issuer".to_owned(), text(token.issuer.as_str())),
+            ("subject".to_owned(), text(&token.subject)),
+        ]);
+        attributes.extend(token.client_id.as_ref().map(|id| ("client_id".to_owned(), text(id))));
+        let id = uid(&self.token, THIS);
+        context.push(("token".to_owned(), Value::new_entity_uid(id.clone())));
+        context.push(("scopes".to_owned(), texts(token.scopes.iter().map(AsRef::as_ref))));
+        context.extend(chain(&token.actors, 0));
+        entities.push(
+            Entity::new_with_tags(id, attributes, HashSet::<EntityUid>::new(), tags(&token.claims)).ok()?,
+        );
+        Some(())
+    }
+
+    fn request(
+        &self,
+        request: &RequestFacts,
+        context: &mut Vec<(String, Value)>,
+        entities: &mut Vec<Entity>,
+    ) -> Option<()> {
+        let path = request.path.strip_prefix('/').unwrap_or(&request.path);
+        let parts = || path.split('/').filter(|_| !path.is_empty());
+        let count = i64::try_from(parts().count()).unwrap_or(i64::MAX);
+        let attributes = HashMap::from([("count".to_owned(), Value::new_long(count))]);
+        let numbered = (1..=MAX_SEGMENTS).map(|number| number.to_string()).zip(parts().map(text));
+        let id = uid(&self.segments, THIS);
+        context.extend([
+            ("method".to_owned(), text(&request.method)),
+            ("path".to_owned(), text(&request.path)),
+            ("host".to_owned(), text(&request.host)),
+            ("segments".to_owned(), Value::new_entity_uid(id.clone())),
+        ]);
+        entities.push(Entity::new_with_tags(id, attributes, HashSet::<EntityUid>::new(), numbered).ok()?);
+        Some(())
     }
 }
 
@@ -90,6 +214,27 @@ fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
 
 fn text(value: &str) -> Value {
     Value::new_string(value.to_owned())
+}
+
+fn texts<'a>(values: impl Iterator<Item = &'a str>) -> Value {
+    Value::new_set(values.map(text))
+}
+
+fn tags(pairs: &std::collections::BTreeMap<String, String>) -> impl Iterator<Item = (String, Value)> {
+    pairs.iter().map(|(name, value)| (name.clone(), text(value)))
+}
+
+fn scope_text(scope: Option<&symbolon_identity::Scope>) -> Value {
+    text(scope.map_or("", AsRef::as_ref))
+}
+
+/// The actors, and how many of them the token names when `more` have been added.
+fn chain(actors: &[String], more: usize) -> [(String, Value); 2] {
+    let depth = i64::try_from(actors.len().saturating_add(more)).unwrap_or(i64::MAX);
+    [
+        ("actors".to_owned(), texts(actors.iter().map(String::as_str))),
+        ("actor_depth".to_owned(), Value::new_long(depth)),
+    ]
 }
 
 fn attributes(workload: &Workload) -> Option<HashMap<String, Value>> {
@@ -119,31 +264,3 @@ fn attributes(workload: &Workload) -> Option<HashMap<String, Value>> {
     }
     Some(attributes)
 }
-
-fn context(action: &Action, context: &Context) -> Vec<(String, Value)> {
-    let mut pairs = vec![
-        ("now".to_owned(), Value::new_datetime(context.now.to_string())),
-        ("key_bound".to_owned(), Value::new_bool(context.key_bound)),
-    ];
-    // Canonical, so that `::ffff:10.0.0.1` is in 10.0.0.0/8; Cedar does not read the mixed notation anyway.
-    let source_ip = context.source_ip.map(|ip| ip.to_canonical().to_string());
-    pairs.extend(source_ip.map(|ip| ("source_ip".to_owned(), Value::new_ip(ip))));
-    pairs.extend(context.evidence_age.map(|age| {
-        ("evidence_age".to_owned(), Value::new_duration(format!("{}s", age.as_secs().min(MAX_AGE_SECONDS))))
-    }));
-    match action {
-        Action::Issue { scope, .. } => {
-            let scope = scope.as_ref().map_or_else(String::new, ToString::to_string);
-            pairs.push(("scope".to_owned(), Value::new_string(scope)));
-        }
-        Action::Call { method, path, scopes, .. } => pairs.extend([
-            ("scopes".to_owned(), Value::new_set(scopes.iter().map(|scope| text(scope.as_str())))),
-            ("method".to_owned(), text(method)),
-            ("path".to_owned(), text(path)),
-        ]),
-    }
-    pairs
-}
-
-/// Cedar counts durations in milliseconds in 64 bits; anything older is as old as this.
-const MAX_AGE_SECONDS: u64 = 1 << 40;

@@ -42,7 +42,7 @@ pub enum Warning {
     Empty,
     /// A policy can never apply; this is what the validator says.
     NeverApplies(String),
-    /// Many policies do not name one resource, so each question walks through all of them.
+    /// Many policies name neither a resource nor a principal, so each question walks through all of them.
     LargeRemainder {
         /// How many.
         policies: usize,
@@ -56,7 +56,7 @@ impl fmt::Display for Warning {
             Self::NeverApplies(message) => write!(f, "{message}"),
             Self::LargeRemainder { policies } => write!(
                 f,
-                "{policies} policies do not say `resource == …`, so each question has to walk through all of them"
+                "{policies} policies name neither a resource nor a principal in their heads, so each question has to walk through all of them"
             ),
         }
     }

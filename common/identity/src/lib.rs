@@ -14,8 +14,8 @@ pub use decision_id::{DecisionId, Origin};
 pub use error::IdentityError;
 pub use issuer::IssuerUrl;
 pub use names::{
-    Audience, ClientId, GroupName, IssuerName, KeyId, ProviderName, ResourceName, RouteName, TokenId,
-    UpstreamName,
+    Audience, ClientId, GroupName, IssuerName, KeyId, LocalTimeName, ProviderName, ResourceName, RouteName,
+    TokenId, UpstreamName,
 };
 pub use reason::ReasonCode;
 pub use scope::{Scope, Scopes};

@@ -17,6 +17,17 @@ fn name(kind: &'static str, text: &str) -> Result<(), IdentityError> {
     }
 }
 
+/// Names that policies write like an attribute: `context.local.berlin`.
+fn identifier(kind: &'static str, text: &str) -> Result<(), IdentityError> {
+    bounded(kind, text, 63)?;
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if text.starts_with(|first: char| first.is_ascii_lowercase()) && text.bytes().all(inner) {
+        Ok(())
+    } else {
+        Err(IdentityError::form(kind, text, "use a-z, 0-9, `_`, and begin with a letter"))
+    }
+}
+
 /// Identifiers that other systems chose: printable ASCII without spaces, compared byte by byte.
 fn opaque(kind: &'static str, text: &str, limit: usize) -> Result<(), IdentityError> {
     bounded(kind, text, limit)?;
@@ -64,6 +75,10 @@ word!(
     IssuerName, "issuer name", name
 );
 word!(
+    /// The name of a place whose time of day policies may ask for: `context.local.<name>`.
+    LocalTimeName, "local time name", identifier
+);
+word!(
     /// The name of an upstream of the sidecar.
     UpstreamName, "upstream name", name
 );
@@ -79,6 +94,16 @@ mod tests {
         }
         for bad in ["", "Orders", "-a", "a-", "a b", "ä", "a/b", &"a".repeat(64)] {
             assert!(ResourceName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_local_time_is_named_like_an_attribute() {
+        for good in ["berlin", "head_office2"] {
+            assert!(LocalTimeName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "Berlin", "2nd", "_a", "new-york", "a.b", "a\"", "zürich"] {
+            assert!(LocalTimeName::parse(bad).is_err(), "{bad}");
         }
     }
 

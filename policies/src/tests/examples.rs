@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ fn every_example_has_its_three_files_and_its_tests_pass() {
         let story = entry.unwrap().path();
         let shown = story.display();
         assert!(story.join("README.md").is_file(), "{shown} has no README.md");
-        let set = PolicySet::load(&story).unwrap_or_else(|errors| panic!("{errors}"));
+        let set = PolicySet::load(&story, &BTreeSet::new()).unwrap_or_else(|errors| panic!("{errors}"));
         assert!(set.warnings().is_empty(), "{shown}: {:?}", set.warnings());
         let tests = fs::read_to_string(story.join("tests.json")).unwrap();
         for outcome in run_tests(&set, &tests).unwrap() {

@@ -1,6 +1,6 @@
 use symbolon_identity::GroupName;
 
-use super::{question, set};
+use super::{question, set, workload};
 use crate::{Condition, Effect, Explanation, Verdict};
 
 fn only(explanation: &Explanation) -> &[Condition] {
@@ -79,10 +79,10 @@ fn the_groups_of_the_principal_are_shown() {
     let mut question = question();
     let explanation = set.explain(&question);
     assert_eq!(sides(&only(&explanation)[0]), ("Symbolon::Group::\"shop\"", "no group"));
-    question.principal.groups.insert(GroupName::parse("batch").unwrap());
+    workload(&mut question).groups.insert(GroupName::parse("batch").unwrap());
     let explanation = set.explain(&question);
     assert_eq!(sides(&only(&explanation)[0]), ("Symbolon::Group::\"shop\"", "Symbolon::Group::\"batch\""));
-    question.principal.groups.insert(GroupName::parse("shop").unwrap());
+    workload(&mut question).groups.insert(GroupName::parse("shop").unwrap());
     let explanation = set.explain(&question);
     assert!(explanation.permitted && explanation.policies[0].applies);
 }

@@ -1,81 +1,126 @@
 //! The index gives the same answers as the whole set judged by hand, and what we build conforms to the schema.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cedar_policy::{Entities, Request};
 use proptest::prelude::*;
-use symbolon_identity::{ClientId, GroupName, RouteName, Scopes};
+use symbolon_identity::{ClientId, GroupName, IssuerName, LocalTimeName, ResourceName, WorkloadId};
 
-use super::{issue, question, set};
-use crate::compile::schema;
+use super::decide::{alice, call};
+use super::{question, set, workload};
+use crate::schema::schema;
 use crate::translate::Vocabulary;
-use crate::{Action, Assurance, ClientFacts, Decision, DenialKind, OidcFacts, Question};
+use crate::{
+    Action, Assurance, ClientFacts, Decision, DenialKind, LocalTimes, OidcFacts, Principal, Question,
+    Resource, Shadow, User,
+};
 
 /// One generated policy and what it should do, judged without Cedar.
 #[derive(Debug, Clone)]
 struct Generated {
     forbid: bool,
-    resource: usize,
-    group: bool,
+    shadow: bool,
+    principal: usize,
+    about: usize,
     condition: usize,
 }
 
-const RESOURCES: [&str; 4] = [
-    "resource",
-    "resource == Symbolon::Resource::\"orders\"",
-    "resource == Symbolon::Resource::\"billing\"",
-    "resource in Symbolon::ResourceGroup::\"public\"",
+const PRINCIPALS: [&str; 6] = [
+    "principal",
+    "principal == Symbolon::Workload::\"spiffe://example.com/a\"",
+    "principal == Symbolon::Workload::\"spiffe://example.com/b\"",
+    "principal in Symbolon::Group::\"shop\"",
+    "principal is Symbolon::Workload",
+    "principal is Symbolon::Workload in Symbolon::Group::\"shop\"",
+];
+/// Actions and resources that a policy may name together.
+const ABOUT: [&str; 11] = [
+    "action, resource",
+    "action == Symbolon::Action::\"issue\", resource",
+    "action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"orders\"",
+    "action, resource == Symbolon::Resource::\"billing\"",
+    "action in [Symbolon::Action::\"issue\", Symbolon::Action::\"impersonate\"], resource == Symbolon::Resource::\"orders\"",
+    "action == Symbolon::Action::\"exchange\", resource in Symbolon::ResourceGroup::\"public\"",
+    "action, resource is Symbolon::Resource",
+    "action, resource is Symbolon::Resource in Symbolon::ResourceGroup::\"public\"",
+    "action == Symbolon::Action::\"call\", resource == Symbolon::Route::\"orders\"",
+    "action == Symbolon::Action::\"call\", resource",
+    "action in [Symbolon::Action::\"call\", Symbolon::Action::\"issue\", Symbolon::Action::\"issue\"], resource",
 ];
 const CONDITIONS: [&str; 4] = [
     "",
     "when { context.key_bound }",
     "when { principal has unix && principal.unix.uid * 9223372036854775807 > 0 }",
-    "when { context.scope == \"never\" }",
+    "when { context.now < datetime(\"1970-01-02\") }",
 ];
 
 impl Generated {
     fn text(&self, index: usize) -> String {
         let effect = if self.forbid { "forbid" } else { "permit" };
-        let principal = if self.group { "principal in Symbolon::Group::\"shop\"" } else { "principal" };
-        format!(
-            "@id(\"p{index}\") {effect} ({principal}, action == Symbolon::Action::\"issue\", {}) {};\n",
-            RESOURCES[self.resource], CONDITIONS[self.condition]
-        )
+        let mode = if self.shadow { "@mode(\"shadow\")" } else { "" };
+        let (principal, about) = (PRINCIPALS[self.principal], ABOUT[self.about]);
+        format!("@id(\"p{index}\") {mode} {effect} ({principal}, {about}) {};\n", CONDITIONS[self.condition])
+    }
+
+    fn is_about(&self, action: &Action) -> bool {
+        let (name, resource) = match action {
+            Action::Issue { resource, .. }
+            | Action::Exchange { resource, .. }
+            | Action::Impersonate { resource, .. } => (action.name(), Some(resource)),
+            Action::Call { .. } => (action.name(), None),
+        };
+        let is = |name: &str| resource.is_some_and(|resource| resource.name.as_str() == name);
+        let public =
+            || resource.is_some_and(|resource| resource.groups.iter().any(|g| g.as_str() == "public"));
+        match self.about {
+            0 => true,
+            1 => name == "issue",
+            2 => name == "issue" && is("orders"),
+            3 => is("billing"),
+            4 => (name == "issue" || name == "impersonate") && is("orders"),
+            5 => name == "exchange" && public(),
+            6 => resource.is_some(),
+            7 => public(),
+            8 | 9 => name == "call",
+            _ => name == "call" || name == "issue",
+        }
     }
 
     /// `None` if it cannot be evaluated.
     fn holds(&self, question: &Question) -> Option<bool> {
-        let Action::Issue { resource, .. } = &question.action else { return Some(false) };
-        let public = GroupName::parse("public").unwrap();
-        let shop = GroupName::parse("shop").unwrap();
-        let about = match self.resource {
+        let workload = question.principal.workload();
+        let in_shop =
+            || workload.is_some_and(|workload| workload.groups.iter().any(|g| g.as_str() == "shop"));
+        let fits = match self.principal {
             0 => true,
-            1 => resource.name.as_str() == "orders",
-            2 => resource.name.as_str() == "billing",
-            _ => resource.groups.contains(&public),
+            1 => question.principal.id() == "spiffe://example.com/a",
+            2 => question.principal.id() == "spiffe://example.com/b",
+            4 => workload.is_some(),
+            _ => in_shop(),
         };
-        if !about || self.group && !question.principal.groups.contains(&shop) {
+        if !fits || !self.is_about(&question.action) {
             return Some(false);
         }
+        let uid = workload.and_then(|workload| workload.unix.as_ref()).map(|unix| unix.uid);
         match self.condition {
             0 => Some(true),
             1 => Some(question.context.key_bound),
-            2 if question.principal.unix.as_ref().is_some_and(|unix| unix.uid > 1) => None,
-            2 => Some(question.principal.unix.as_ref().is_some_and(|unix| unix.uid == 1)),
+            2 if uid.is_some_and(|uid| uid > 1) => None,
+            2 => Some(uid == Some(1)),
             _ => Some(false),
         }
     }
 }
 
+type Judged = Result<BTreeSet<usize>, (DenialKind, BTreeSet<usize>)>;
+
 /// Permitted or not, by which policies, by the rule that a forbid which cannot be evaluated denies.
-fn judge(
-    policies: &[Generated],
-    question: &Question,
-) -> Result<BTreeSet<usize>, (DenialKind, BTreeSet<usize>)> {
+fn judge(policies: &[Generated], question: &Question, with_shadow: bool) -> Judged {
     let which = |forbid: bool, verdict: Option<bool>| -> BTreeSet<usize> {
-        let matching =
-            |(_, policy): &(usize, &Generated)| policy.forbid == forbid && policy.holds(question) == verdict;
+        let matching = |(_, policy): &(usize, &Generated)| {
+            (with_shadow || !policy.shadow) && policy.forbid == forbid && policy.holds(question) == verdict
+        };
         policies.iter().enumerate().filter(matching).map(|(index, _)| index).collect()
     };
     let (forbids, failed, permits) = (which(true, Some(true)), which(true, None), which(false, Some(true)));
@@ -89,28 +134,51 @@ fn judge(
 
 fn generated() -> impl Strategy<Value = Generated> {
     // Forbids and failing conditions are rarer, so that permits are seen too.
-    let forbid = prop::bool::weighted(0.2);
-    (forbid, 0..RESOURCES.len(), any::<bool>(), prop_oneof![4 => 0..2_usize, 1 => 2..4_usize])
-        .prop_map(|(forbid, resource, group, condition)| Generated { forbid, resource, group, condition })
+    let kind = (prop::bool::weighted(0.2), prop::bool::weighted(0.2));
+    let condition = prop_oneof![4 => 0..2_usize, 1 => 2..4_usize];
+    (kind, 0..PRINCIPALS.len(), 0..ABOUT.len(), condition).prop_map(
+        |((forbid, shadow), principal, about, condition)| Generated {
+            forbid,
+            shadow,
+            principal,
+            about,
+            condition,
+        },
+    )
 }
 
 fn asked() -> impl Strategy<Value = Question> {
     let resource = prop::sample::select(vec!["orders", "billing", "other"]);
-    (resource, any::<(bool, bool, bool)>(), prop::option::of(0..4_u32)).prop_map(
-        |(resource, (public, shop, key_bound), uid)| {
+    let id = prop::sample::select(vec!["spiffe://example.com/a", "spiffe://example.com/b"]);
+    (resource, id, 0..5_usize, any::<(bool, bool, bool)>(), prop::option::of(0..4_u32)).prop_map(
+        |(name, id, action, (public, shop, key_bound), uid)| {
             let mut question = question();
-            question.action = issue(resource, "orders:read");
-            if let (Action::Issue { resource, .. }, true) = (&mut question.action, public) {
+            let mut resource = Resource::new(ResourceName::parse(name).unwrap());
+            if public {
                 resource.groups.insert(GroupName::parse("public").unwrap());
             }
-            if shop {
-                question.principal.groups.insert(GroupName::parse("shop").unwrap());
-            }
+            question.action = match action {
+                0 | 1 => Action::Issue { resource, scope: None },
+                2 => Action::Exchange { resource, scope: None, subject: alice("shop"), actors: Vec::new() },
+                3 => {
+                    Action::Impersonate { resource, scope: None, subject: alice("shop"), actors: Vec::new() }
+                }
+                _ => call("GET", "/"),
+            };
             question.context.key_bound = key_bound;
-            question.principal.unix = match (question.principal.unix.take(), uid) {
+            let asking = workload(&mut question);
+            asking.id = WorkloadId::parse(id).unwrap();
+            if shop {
+                asking.groups.insert(GroupName::parse("shop").unwrap());
+            }
+            asking.unix = match (asking.unix.take(), uid) {
                 (Some(unix), Some(uid)) => Some(crate::UnixFacts { uid, ..unix }),
                 _ => None,
             };
+            if action == 4 && public {
+                let issuer = IssuerName::parse("keycloak").unwrap();
+                question.principal = User { issuer, subject: id.to_owned() }.into();
+            }
             question
         },
     )
@@ -124,31 +192,50 @@ fn numbers(ids: &[crate::PolicyId]) -> BTreeSet<usize> {
 fn anything() -> impl Strategy<Value = Question> {
     let texts = || ("\\PC{0,12}", "\\PC{0,12}");
     let tags = prop::collection::btree_map("\\PC{0,8}", "\\PC{0,8}", 0..3);
-    let action = prop_oneof![
-        Just(issue("orders", "orders:read")),
-        ("[A-Z]{1,7}", "/\\PC{0,12}").prop_map(|(method, path)| Action::Call {
-            route: RouteName::parse("orders").unwrap(),
-            method,
-            path,
-            scopes: Scopes::parse("a b").unwrap(),
-        }),
-    ];
+    let named = (texts(), tags, prop::collection::vec("\\PC{0,8}", 0..3));
     let context = (0..=253_402_300_799_u64, any::<Option<std::net::IpAddr>>(), any::<Option<u64>>());
-    (asked(), texts(), tags, action, context).prop_map(|(mut question, (a, b), tags, action, context)| {
-        let (now, source_ip, age) = context;
-        question.principal.oidc = Some(OidcFacts { issuer: a.clone(), subject: b.clone() });
-        question.principal.client = Some(ClientFacts { id: ClientId::parse("c").unwrap() });
-        question.principal.assurance = Assurance::Live;
-        if let Some(unix) = &mut question.principal.unix {
-            (unix.user, unix.executable) = (Some(a), b);
-        }
-        question.principal.tags = tags;
-        question.action = action;
-        question.context.now = symbolon_identity::Timestamp::from_secs(now).unwrap();
-        question.context.source_ip = source_ip;
-        question.context.evidence_age = age.map(Duration::from_secs);
-        question
-    })
+    (asked(), named, "(/\\PC{0,6}){0,20}", context).prop_map(
+        |(mut question, ((a, b), tags, names), path, context)| {
+            let (now, source_ip, age) = context;
+            match &mut question.principal {
+                Principal::Workload(workload) => {
+                    workload.oidc = Some(OidcFacts { issuer: a.clone(), subject: b.clone() });
+                    workload.client = Some(ClientFacts { id: ClientId::parse("c").unwrap() });
+                    workload.assurance = Assurance::Live;
+                    if let Some(unix) = &mut workload.unix {
+                        (unix.user, unix.executable) = (Some(a.clone()), b.clone());
+                    }
+                    workload.tags.clone_from(&tags);
+                }
+                Principal::User(user) => user.subject.clone_from(&a),
+            }
+            match &mut question.action {
+                Action::Issue { .. } => {}
+                Action::Exchange { subject, actors, .. } | Action::Impersonate { subject, actors, .. } => {
+                    (subject.issuer, subject.id, subject.claims) = (a, b, tags);
+                    subject.audiences = names.iter().cloned().collect();
+                    *actors = names;
+                }
+                Action::Call { request, token, .. } => {
+                    (request.method, request.host, request.path) = (a.clone(), b.clone(), path);
+                    (token.subject, token.client_id, token.claims, token.actors) = (a, Some(b), tags, names);
+                }
+            }
+            question.context.now = symbolon_identity::Timestamp::from_secs(now).unwrap();
+            question.context.source_ip = source_ip;
+            question.context.evidence_age = age.map(Duration::from_secs);
+            if age.is_some() {
+                question.context.local = local_times().at(question.context.now);
+            }
+            question
+        },
+    )
+}
+
+fn local_times() -> LocalTimes {
+    let section = [("utc", "UTC"), ("berlin", "Europe/Berlin")];
+    let section = section.map(|(name, zone)| (LocalTimeName::parse(name).unwrap(), zone.to_owned()));
+    LocalTimes::new(&BTreeMap::from(section)).unwrap()
 }
 
 proptest! {
@@ -162,8 +249,16 @@ proptest! {
         let text: String = policies.iter().enumerate().map(|(index, policy)| policy.text(index)).collect();
         let set = set(&text).unwrap();
         for question in questions {
-            let expected = judge(&policies, &question);
-            match set.decide(&question) {
+            let expected = judge(&policies, &question, false);
+            let decision = set.decide(&question);
+            let otherwise = judge(&policies, &question, true);
+            let would = (expected.is_ok() != otherwise.is_ok()).then_some(otherwise);
+            let shadow = decision.shadow().map(|shadow| match shadow {
+                Shadow::WouldPermit { policies } => Ok(numbers(policies)),
+                Shadow::WouldDeny { kind, policies } => Err((*kind, numbers(policies))),
+            });
+            prop_assert_eq!(shadow, would);
+            match decision {
                 Decision::Permit(permit) => prop_assert_eq!(Ok(numbers(permit.policies())), expected),
                 Decision::Denial(denial) => {
                     prop_assert_eq!(Err((denial.kind(), numbers(denial.policies()))), expected);
@@ -189,7 +284,7 @@ proptest! {
 
     #[test]
     fn what_we_build_conforms_to_the_schema(question in anything()) {
-        let schema = schema().unwrap();
+        let schema = schema(&question.context.local.keys().cloned().collect()).unwrap();
         let case = Vocabulary::new().unwrap().case(&question);
         prop_assert!(case.is_some(), "the engine refused a value");
         let case = case.unwrap();

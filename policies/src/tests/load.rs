@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 
 use super::{question, set};
@@ -10,7 +11,7 @@ fn problems(text: &str) -> Vec<String> {
 #[test]
 fn an_empty_folder_denies_everything_and_warns() {
     let folder = tempfile::tempdir().unwrap();
-    let set = PolicySet::load(folder.path()).unwrap();
+    let set = PolicySet::load(folder.path(), &BTreeSet::new()).unwrap();
     assert!(set.is_empty());
     assert!(!set.decide(&question()).is_permit());
     assert_eq!(set.warnings().iter().map(|w| &w.warning).collect::<Vec<_>>(), [&Warning::Empty]);
@@ -58,7 +59,7 @@ fn an_unknown_annotation_is_shown_where_it_stands() {
     assert_eq!(
         shown,
         [
-            "p.cedar:2:3: unknown annotation `@onwer`; known are `@id`, `@owner`, `@reason`, `@runbook`, `@ttl`"
+            "p.cedar:2:3: unknown annotation `@onwer`; known are `@id`, `@owner`, `@reason`, `@runbook`, `@ttl`, `@max_actors`, `@mode`"
         ]
     );
 }
@@ -75,7 +76,7 @@ fn a_policy_without_an_id_is_shown_where_it_begins() {
 fn a_repeated_id_names_both_places_also_across_files() {
     let text = "\n@id(\"a\") permit (principal, action, resource);";
     let files = vec![PolicyFile::new("1.cedar", text), PolicyFile::new("2.cedar", text)];
-    let errors = PolicySet::from_files(files).unwrap_err();
+    let errors = PolicySet::from_files(files, &BTreeSet::new()).unwrap_err();
     assert_eq!(errors.to_string(), "2.cedar:2:1: `@id(\"a\")` is taken already, at 1.cedar:2:1");
 }
 
@@ -86,7 +87,7 @@ fn all_errors_of_all_files_are_reported_at_once() {
         PolicyFile::new("2.cedar", "permit (principal, action, resource"),
         PolicyFile::new("3.cedar", "@id(\"bad id\") @ttl(\"soon\") permit (principal, action, resource);"),
     ];
-    let errors = PolicySet::from_files(files).unwrap_err();
+    let errors = PolicySet::from_files(files, &BTreeSet::new()).unwrap_err();
     assert_eq!(errors.iter().count(), 4, "{errors}");
 }
 
@@ -137,9 +138,9 @@ fn a_broken_folder_yields_no_set_and_the_old_one_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.cedar");
     fs::write(&path, "@id(\"a\") permit (principal, action, resource);").unwrap();
-    let old = PolicySet::load(folder.path()).unwrap();
+    let old = PolicySet::load(folder.path(), &BTreeSet::new()).unwrap();
     fs::write(&path, "@id(\"a\") permit (principal, action, resource) when { tru };").unwrap();
-    assert!(PolicySet::load(folder.path()).is_err());
+    assert!(PolicySet::load(folder.path(), &BTreeSet::new()).is_err());
     assert!(old.decide(&question()).is_permit());
 }
 

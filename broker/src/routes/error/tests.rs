@@ -59,12 +59,11 @@ const VARIANTS: usize = 35;
 /// A denial by a set with these policies.
 fn denial(policies: &str) -> Denial {
     let id = WorkloadId::parse("spiffe://example.com/a").unwrap();
-    let principal = Workload::new(id, ProviderName::parse("p").unwrap(), Assurance::Signed);
+    let principal = Workload::new(id, ProviderName::parse("p").unwrap(), Assurance::Signed).into();
     let resource = Resource::new("orders".parse().unwrap());
-    let context =
-        Context { now: Timestamp::default(), source_ip: None, evidence_age: None, key_bound: false };
+    let context = Context::at(Timestamp::default());
     let question = Question { principal, action: Action::Issue { resource, scope: None }, context };
-    let set = PolicySet::from_files(vec![PolicyFile::new("a.cedar", policies)]).unwrap();
+    let set = PolicySet::from_files(vec![PolicyFile::new("a.cedar", policies)], &BTreeSet::new()).unwrap();
     set.decide(&question).into_result().unwrap_err()
 }
 

@@ -1,0 +1,38 @@
+//! The part of Cedar's context that all actions share.
+//! Not here: what one action has of its own.
+
+use cedar_policy::RestrictedExpression as Value;
+
+use super::text;
+use crate::{Context, LocalTime};
+
+/// Cedar counts durations in milliseconds in 64 bits; anything older is as old as this.
+const MAX_AGE_SECONDS: u64 = 1 << 40;
+
+/// The circumstances; `None` if Cedar refuses a value.
+pub(super) fn of(context: &Context) -> Option<Vec<(String, Value)>> {
+    let local = context.local.iter().map(|(name, time)| Some((name.as_str().to_owned(), local_time(*time)?)));
+    let mut pairs = vec![
+        ("now".to_owned(), Value::new_datetime(context.now.to_string())),
+        ("key_bound".to_owned(), Value::new_bool(context.key_bound)),
+    ];
+    if !context.local.is_empty() {
+        let local = Value::new_record(local.collect::<Option<Vec<_>>>()?).ok()?;
+        pairs.push(("local".to_owned(), local));
+    }
+    // Canonical, so that `::ffff:10.0.0.1` is in 10.0.0.0/8; Cedar does not read the mixed notation anyway.
+    let source_ip = context.source_ip.map(|ip| ip.to_canonical().to_string());
+    pairs.extend(source_ip.map(|ip| ("source_ip".to_owned(), Value::new_ip(ip))));
+    pairs.extend(context.evidence_age.map(|age| {
+        ("evidence_age".to_owned(), Value::new_duration(format!("{}s", age.as_secs().min(MAX_AGE_SECONDS))))
+    }));
+    Some(pairs)
+}
+
+fn local_time(time: LocalTime) -> Option<Value> {
+    Value::new_record([
+        ("weekday".to_owned(), text(time.weekday.as_str())),
+        ("time".to_owned(), Value::new_duration(format!("{}s", time.second_of_day))),
+    ])
+    .ok()
+}
