@@ -218,7 +218,7 @@ fn listen(
     };
     let Parts { house, trail, ids, now, metrics } = parts;
     if let Some(bound) = operators {
-        let operators = Operators::new(Arc::clone(&trail));
+        let operators = Operators::new(Arc::clone(&trail), Arc::clone(&house));
         Server::new("admin_socket", bound).metrics(metrics.clone()).serve(operators, lifecycle);
     }
     Server::new("admin", health).metrics(metrics.clone()).serve(admin, lifecycle);
@@ -243,6 +243,8 @@ fn measure(
             let (time, keys) = (now.now(), house.load().keys.clone());
             let without = keys.issuers.iter().filter(|issuer| !issuer.status(time).usable).count();
             metrics.issuers_without_keys.set(gauge(without));
+            let policies = house.load().policies.iter().map(|folder| folder.current().set.len()).sum();
+            metrics.policies.set(gauge(policies));
             metrics.cached_tokens.set(gauge(keys.tokens.len()));
             metrics.remembered_proofs.set(gauge(replay.len()));
             tokio::time::sleep(GAUGES).await;

@@ -7,6 +7,7 @@ mod origin;
 mod route;
 mod stage;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -15,12 +16,13 @@ use serde::Deserialize;
 use symbolon_config::{ConfigErrors, Environment, HumanDuration, Loaded};
 use symbolon_daemon::telemetry::TelemetryConfig;
 use symbolon_http::server::Bind;
+use symbolon_identity::LocalTimeName;
 
 pub use findings::Findings;
 pub use issuer::{Binding, IssuerConfig};
 pub use origin::{Origin, OriginError};
 pub use route::{MatchConfig, RouteConfig, UpstreamConfig};
-pub use stage::{StageConfig, VerifyConfig};
+pub use stage::{AuthorizeConfig, StageConfig, VerifyConfig};
 
 use crate::plan::Plan;
 
@@ -43,6 +45,10 @@ pub struct GatewayConfig {
     pub stages: Vec<StageConfig>,
     /// What is forwarded where, and what it takes.
     pub routes: Vec<RouteConfig>,
+    /// Places whose time of day policies may ask for, as `context.local.<name>`: each a time zone of the IANA
+    /// database, like `Europe/Berlin`.
+    #[serde(default)]
+    pub local_times: BTreeMap<LocalTimeName, String>,
     /// How the issuers' keys are fetched and kept.
     #[serde(default)]
     pub keys: KeysConfig,
@@ -169,7 +175,8 @@ pub struct Planned {
 pub fn load(path: &Path, environment: &Environment) -> Result<Planned, ConfigErrors> {
     let loaded = symbolon_config::load::<GatewayConfig>(path, environment)?;
     let mut findings = Findings::default();
-    let plan = Plan::make(&loaded.value, &mut findings);
+    let base = path.parent().unwrap_or(Path::new(""));
+    let plan = Plan::make(&loaded.value, base, &mut findings);
     let warnings = findings.take_warnings().into_iter();
     let warnings = warnings.map(|(path, message)| loaded.contradiction(&path, message).to_string()).collect();
     let errors = findings.into_iter().map(|(path, message)| loaded.contradiction(&path, message)).collect();

@@ -1,16 +1,16 @@
 //! The rejections of the last minutes, so that an operator can ask for any id that a caller shows.
 //! Not the audit trail: this is memory, bounded, and gone with the process.
 
+mod document;
+mod explained;
+
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::json;
-use symbolon_identity::{DecisionId, ReasonCode, Timestamp};
-use symbolon_wire::StageOutcome::{NotReached, Passed, Skipped, Stopped};
-use symbolon_wire::{Atom, DecisionDocument, NearMiss, Outcome, Stage};
+use symbolon_identity::{DecisionId, Timestamp};
 
-use crate::rejection::{Notes, Rejection};
+use crate::rejection::Rejection;
 use crate::routes::Route;
 
 /// How many rejections of each kind of sender are kept.
@@ -82,116 +82,10 @@ pub fn shown(method: &http::Method, path: &str) -> String {
     format!("{method} {}{}", path.get(..end).unwrap_or_default(), if end < path.len() { "…" } else { "" })
 }
 
-/// The stages that every request passes beside those of its route.
-mod always {
-    pub(super) const REQUEST: &str = "request";
-    pub(super) const ROUTE: &str = "route";
-    pub(super) const ADMIT: &str = "admit";
-    pub(super) const FORWARD: &str = "forward";
-}
-
-impl Rejected {
-    /// Where the request came and where it ended.
-    fn stages(&self) -> Vec<Stage> {
-        let code = self.rejection.code();
-        let Some(route) = &self.at.route else {
-            let found = code == ReasonCode::RouteNotFound;
-            let read = if found { Stage::new(always::REQUEST, Passed) } else { self.stop(always::REQUEST) };
-            let route = if found { self.stop(always::ROUTE) } else { Stage::new(always::ROUTE, NotReached) };
-            return vec![read, route];
-        };
-        let own = route.stages.iter();
-        let end = own.len();
-        let progress = self.rejection.progress();
-        let mut stages = vec![Stage::new(always::REQUEST, Passed), Stage::new(always::ROUTE, Passed)];
-        for (index, stage) in own.enumerate() {
-            let name = stage.kind.name();
-            let shown = match progress {
-                Some(progress) if progress.has_skipped(index) => Stage::new(name, Skipped),
-                Some(progress) if index == progress.at => self.stop(name),
-                Some(progress) if index > progress.at => Stage::new(name, NotReached),
-                Some(_) | None => Stage::new(name, Passed),
-            };
-            let when = stage.when.as_ref().map(|when| when.source().to_owned());
-            stages.push(Stage { when, ..shown });
-        }
-        let (admit, forward) = match progress {
-            Some(progress) if progress.at >= end => (self.stop(always::ADMIT), NotReached),
-            Some(_) => (Stage::new(always::ADMIT, NotReached), NotReached),
-            None => (Stage::new(always::ADMIT, Passed), Stopped),
-        };
-        stages.push(admit);
-        stages.push(if forward == Stopped {
-            self.stop(always::FORWARD)
-        } else {
-            Stage::new(always::FORWARD, forward)
-        });
-        stages
-    }
-
-    /// The stage that ended the request.
-    fn stop(&self, name: &str) -> Stage {
-        let notes = self.rejection.notes().cloned().unwrap_or_default();
-        let Notes { detail, expected, actual } = notes;
-        let detail = detail.or_else(|| Some(self.rejection.code().advice().to_owned()));
-        Stage { detail, expected, actual, ..Stage::new(name, Stopped) }
-    }
-
-    /// The document for the admin socket.
-    #[must_use]
-    pub fn document(&self) -> DecisionDocument {
-        let code = self.rejection.code();
-        let notes = self.rejection.notes();
-        let caller = self.rejection.caller();
-        let route = self.at.route.as_ref().map(|route| route.name.as_str());
-        let failed =
-            notes.filter(|notes| notes.expected.is_some() || notes.actual.is_some()).map(|notes| Atom {
-                condition: code.as_str().to_owned(),
-                expected: notes.expected.clone(),
-                actual: notes.actual.clone(),
-            });
-        DecisionDocument {
-            id: self.at.id.clone(),
-            time: self.at.time,
-            outcome: if code == ReasonCode::Denied { Outcome::Denied } else { Outcome::Refused },
-            reason: Some(code),
-            detail: notes.and_then(|notes| notes.detail.clone()),
-            workload: caller.map(|caller| caller.id().to_owned()),
-            target: route.map(str::to_owned),
-            stages: self.stages(),
-            policies: Vec::new(),
-            near_misses: failed
-                .map(|atom| NearMiss {
-                    policy: format!("route {} verify", route.unwrap_or("-")),
-                    failed: vec![atom],
-                })
-                .into_iter()
-                .collect(),
-            facts: json!({
-                "request": self.request,
-                "source": self.at.source.map(|address| address.to_string()),
-                "token": caller.map(|caller| {
-                    let claims = caller.token().claims();
-                    json!({
-                        "hash": caller.token().hash().to_string(),
-                        "issuer": caller.issuer_name(),
-                        "subject": claims.subject.as_str(),
-                        "client_id": claims.client_id,
-                        "audiences": claims.audiences,
-                        "scopes": claims.scopes,
-                        "expires_at": claims.expires_at,
-                        "bound": claims.confirmation.is_some(),
-                    })
-                }),
-            }),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use symbolon_identity::Origin;
+    use symbolon_identity::{Origin, ReasonCode};
 
     fn rejected(number: u64) -> Rejected {
         let mut random = [0; 10];
@@ -219,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_document_shows_expected_and_actual() {
-        let document = rejected(7).document();
+        let document = rejected(7).document(&[]);
         assert_eq!(document.reason, Some(ReasonCode::WrongAudience));
         assert_eq!(document.near_misses[0].failed[0].expected.as_deref(), Some("https://a"));
         assert_eq!(document.near_misses[0].failed[0].actual.as_deref(), Some("https://b"));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use symbolon_http::forward::{Cleared, Upstream};
 use symbolon_identity::{ReasonCode, Timestamp};
+use symbolon_policies::Permit;
 use symbolon_wire::header as names;
 
 use crate::caller::VerifiedCaller;
@@ -15,6 +16,7 @@ use crate::ids::Ids;
 use crate::rejection::Rejection;
 use crate::request::RequestView;
 use crate::routes::{Route, Routes};
+use crate::stages::authorize::Authorize;
 use crate::stages::verify::{Presented, Verifier, VerifyRule};
 use crate::stages::when::Facts;
 use crate::stages::{Kind, Progress};
@@ -46,6 +48,7 @@ pub enum Caller {
 pub struct Admitted {
     route: Arc<Route>,
     caller: Caller,
+    permits: Vec<Permit>,
     request_id: HeaderValue,
 }
 
@@ -75,7 +78,10 @@ impl Judge {
         };
         let mut walk = Walk::new(route, request, now);
         match self.walk(&mut walk).await {
-            Ok(caller) => Ok(Admitted { route: Arc::clone(route), caller, request_id: self.ids.request() }),
+            Ok(caller) => {
+                let (route, permits) = (Arc::clone(route), walk.permits);
+                Ok(Admitted { route, caller, permits, request_id: self.ids.request() })
+            }
             Err(rejection) => {
                 Err(Refused { rejection: walk.signed(rejection), route: Some(Arc::clone(route)) })
             }
@@ -94,6 +100,7 @@ impl Judge {
             }
             match &stage.kind {
                 Kind::Verify(rule) => self.verify(rule, walk).await?,
+                Kind::Authorize(authorize) => walk.authorize(authorize)?,
             }
         }
         walk.progress.at = walk.route.stages.iter().len();
@@ -131,12 +138,21 @@ struct Walk<'a> {
     progress: Progress,
     caller: Option<Arc<VerifiedCaller>>,
     fresh: bool,
+    permits: Vec<Permit>,
 }
 
 impl<'a> Walk<'a> {
     fn new(route: &'a Route, request: &'a RequestView<'a>, now: Timestamp) -> Self {
         let facts = Facts::new(request, route.stages.facts());
-        Self { route, request, now, facts, progress: Progress::default(), caller: None, fresh: false }
+        let progress = Progress::default();
+        Self { route, request, now, facts, progress, caller: None, fresh: false, permits: Vec::new() }
+    }
+
+    /// Asks policies about the verified caller; nobody can be asked about who was not verified.
+    fn authorize(&mut self, authorize: &Authorize) -> Result<(), Rejection> {
+        let Some(caller) = &self.caller else { return Err(self.unverified()) };
+        self.permits.push(authorize.ask(caller, self.request, self.now)?);
+        Ok(())
     }
 
     /// Who passed all stages. INVARIANT: without a verified caller only a public route is left, however many `verify`
@@ -154,7 +170,7 @@ impl<'a> Walk<'a> {
         match Credentials::read(self.request.headers, self.request.query()) {
             Ok(None) => Rejection::new(ReasonCode::TokenMissing).because("no `verify` stage applied"),
             Ok(Some(_)) => Rejection::new(ReasonCode::Denied)
-                .because("no `verify` stage applied to this request, and its route is not public")
+                .because("no `verify` stage applied to this request, and one is needed here")
                 .compared("a `verify` stage whose `when` holds", "none"),
             Err(rejection) => rejection,
         }
@@ -175,6 +191,12 @@ impl Admitted {
     #[must_use]
     pub fn route(&self) -> &Arc<Route> {
         &self.route
+    }
+
+    /// What policies permitted.
+    #[must_use]
+    pub fn permits(&self) -> &[Permit] {
+        &self.permits
     }
 
     /// The caller.

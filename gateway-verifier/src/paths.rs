@@ -66,11 +66,12 @@ impl<'a> CanonicalPath<'a> {
         self.raw
     }
 
-    /// The path as conditions and policies compare it: without escapes, so that it has one spelling. What could be taken
-    /// for a separator is never escaped, so the segments stay what they are.
+    /// The path as conditions and policies compare it, with one spelling: without escapes and without the slash at the
+    /// end. What could be taken for a separator is never escaped, so the segments stay what they are.
     #[must_use]
-    pub fn decoded(&self) -> Cow<'a, str> {
-        if self.escaped { percent_decode_str(self.raw).decode_utf8_lossy() } else { Cow::Borrowed(self.raw) }
+    pub fn judged(&self) -> Cow<'a, str> {
+        let raw = self.raw.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(self.raw);
+        if self.escaped { percent_decode_str(raw).decode_utf8_lossy() } else { Cow::Borrowed(raw) }
     }
 
     /// The segments without the slash at the end, if there is one: servers read `/a` and `/a/` alike.
@@ -255,6 +256,17 @@ mod tests {
         ] {
             assert_eq!(CanonicalPath::parse(good).map(|path| path.as_str()), Ok(good), "{good}");
         }
+    }
+
+    #[test]
+    fn what_servers_read_alike_is_judged_alike() {
+        let judged = |raw| CanonicalPath::parse(raw).unwrap().judged().into_owned();
+        for (one, other) in
+            [("/a/!b", "/a/%21b"), ("/caf%C3%A9", "/caf%c3%a9"), ("/a", "/a/"), ("/a/:b/", "/a/%3ab")]
+        {
+            assert_eq!(judged(one), judged(other));
+        }
+        assert_eq!((judged("/"), judged("/a%20b/c")), ("/".to_owned(), "/a b/c".to_owned()));
     }
 
     const SECOND_SPELLINGS: &[&str] = &[

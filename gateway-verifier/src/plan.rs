@@ -4,15 +4,18 @@
 mod stages;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::Method;
 use symbolon_http::forward::ForwardOptions;
 use symbolon_issuers::IssuerSettings;
+use symbolon_policies::LocalTimes;
 use symbolon_wire::paths;
 
 use crate::config::{Findings, GatewayConfig, MatchConfig, Origin, RouteConfig};
 use crate::paths::PathPattern;
+use crate::policies::{PolicyFolder, PolicyFolders};
 use crate::request::host_name;
 use crate::routes::{Place, Route, Routes};
 use crate::stages::when::Language;
@@ -32,34 +35,46 @@ pub struct Plan {
     pub origins: Arc<[Origin]>,
     /// How upstreams are reached, by slot.
     pub forwarding: Vec<ForwardOptions>,
+    /// The policies that are asked.
+    pub policies: Vec<Arc<PolicyFolder>>,
 }
 
 impl Plan {
     /// Makes the plan and adds all that is wrong to `findings`; the plan counts only if nothing was found.
-    pub fn make(config: &GatewayConfig, findings: &mut Findings) -> Self {
+    /// Policy folders are read relative to `base`.
+    pub fn make(config: &GatewayConfig, base: &Path, findings: &mut Findings) -> Self {
         let issuers = issuers(config, findings);
         let mut routes = Routes::default();
         let mut forwarding = Vec::new();
         let mut names = BTreeSet::new();
         let language = Language::new();
+        let mut folders = PolicyFolders::new(base, local_times(config, findings));
         for (index, route) in config.routes.iter().enumerate() {
             let path = format!("routes[{index}]");
             if !names.insert(&route.name) {
                 findings.add(format!("{path}.name"), format!("`{}` is the name of two routes", route.name));
             }
             let planner = Planner { config, path: &path, route, language: &language };
-            if let Some((place, finished)) = planner.finish(&mut forwarding, findings)
+            if let Some((place, finished)) = planner.finish(&mut forwarding, &mut folders, findings)
                 && let Err(overlap) = routes.add(&place, &Arc::new(finished))
             {
                 findings.add(format!("{path}.match"), overlap.to_string());
             }
         }
-        Self { issuers, routes, origins: config.origins.clone().into(), forwarding }
+        let policies = folders.into_all();
+        Self { issuers, routes, origins: config.origins.clone().into(), forwarding, policies }
     }
 }
 
+fn local_times(config: &GatewayConfig, findings: &mut Findings) -> LocalTimes {
+    LocalTimes::new(&config.local_times).unwrap_or_else(|error| {
+        findings.add(format!("local_times.{}", error.name), error.to_string());
+        LocalTimes::default()
+    })
+}
+
 fn issuers(config: &GatewayConfig, findings: &mut Findings) -> Vec<IssuerSettings> {
-    let (mut names, mut urls) = (BTreeSet::new(), BTreeSet::new());
+    let (mut names, mut urls, mut domains) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut settings = Vec::new();
     for (index, issuer) in config.issuers.iter().enumerate() {
         let path = format!("issuers[{index}]");
@@ -69,6 +84,12 @@ fn issuers(config: &GatewayConfig, findings: &mut Findings) -> Vec<IssuerSetting
         // An issuer is found by its exact `iss`; two with one `iss` would lend each other their keys.
         if !urls.insert(&issuer.issuer) {
             findings.add(format!("{path}.issuer"), format!("`{}` is configured twice", issuer.issuer));
+        }
+        // Each may name any workload of its domain; two would speak for each other's.
+        if let Some(domain) = &issuer.trust_domain
+            && !domains.insert(domain)
+        {
+            findings.add(format!("{path}.trust_domain"), format!("another issuer speaks for `{domain}`"));
         }
         settings.extend(issuer.settings(&path, findings));
     }
@@ -87,6 +108,7 @@ impl Planner<'_> {
     fn finish(
         &self,
         forwarding: &mut Vec<ForwardOptions>,
+        folders: &mut PolicyFolders,
         findings: &mut Findings,
     ) -> Option<(Place, Route)> {
         let path = self.path;
@@ -100,7 +122,7 @@ impl Planner<'_> {
             matched: place.as_ref(),
             language: self.language,
         };
-        let stages = stages.plan(findings);
+        let stages = stages.plan(folders, findings);
         let route = Route {
             name: self.route.name.clone(),
             stages: stages?,

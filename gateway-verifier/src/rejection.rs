@@ -9,6 +9,7 @@ use symbolon_identity::ReasonCode;
 
 use crate::caller::VerifiedCaller;
 use crate::stages::Progress;
+use crate::stages::authorize::Denied;
 
 /// Why a request was not forwarded, with what an operator may see of it and its sender may not.
 #[derive(Debug, Clone)]
@@ -18,6 +19,7 @@ pub struct Rejection {
     retry_after: Option<Duration>,
     caller: Option<Arc<VerifiedCaller>>,
     progress: Option<Progress>,
+    denied: Option<Arc<Denied>>,
 }
 
 /// What the check compared; only shown on the admin socket.
@@ -35,7 +37,7 @@ impl Rejection {
     /// A rejection for this reason.
     #[must_use]
     pub fn new(code: ReasonCode) -> Self {
-        Self { code, notes: None, retry_after: None, caller: None, progress: None }
+        Self { code, notes: None, retry_after: None, caller: None, progress: None, denied: None }
     }
 
     /// Adds what happened, for operators.
@@ -65,6 +67,13 @@ impl Rejection {
     #[must_use]
     pub fn at(mut self, progress: Progress) -> Self {
         self.progress = Some(progress);
+        self
+    }
+
+    /// Adds the question that policies denied.
+    #[must_use]
+    pub fn by_policy(mut self, denied: Denied) -> Self {
+        self.denied = Some(Arc::new(denied));
         self
     }
 
@@ -99,6 +108,12 @@ impl Rejection {
     #[must_use]
     pub fn progress(&self) -> Option<Progress> {
         self.progress
+    }
+
+    /// The question that policies denied, if it was they.
+    #[must_use]
+    pub fn denied(&self) -> Option<&Arc<Denied>> {
+        self.denied.as_ref()
     }
 
     /// The caller, if a token was verified.

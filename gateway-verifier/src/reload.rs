@@ -1,5 +1,5 @@
 //! Another configuration while running: validated whole, swapped at once, or refused and the last good one kept.
-//! Not here: reading it (`config.rs`) and putting it to work (`house.rs`).
+//! Not here: reading it (`config.rs`), putting it to work (`house.rs`), and policies alone (`policies/reload.rs`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use symbolon_daemon::Lifecycle;
 use crate::clock::Now;
 use crate::config::{self, GatewayConfig, Planned};
 use crate::house::{Builder, House};
+use crate::policies::Followed;
 use crate::trail::Trail;
 
 /// The task that follows the configuration file.
@@ -40,11 +41,16 @@ impl Reloader {
         let mut asked = lifecycle.reloads();
         let end = lifecycle.shutting_down();
         tokio::pin!(end);
+        let mut policies = self.follow().await;
         loop {
             tokio::select! {
                 () = &mut end => return,
                 () = asked.next() => {}
                 () = watch.changed() => {}
+                () = policies.changed() => {
+                    policies.reload(&self.trail, &self.now).await;
+                    continue;
+                }
             }
             let mut taken = self.reload().await;
             while let Ok(read) = &taken
@@ -56,6 +62,9 @@ impl Reloader {
                 taken = self.reload().await;
             }
             self.report(taken.is_ok());
+            if taken.is_ok() {
+                policies = self.follow().await;
+            }
             if let Err(problem) = taken {
                 let problem = format!("{problem:#}");
                 tracing::error!(
@@ -65,6 +74,13 @@ impl Reloader {
                 );
             }
         }
+    }
+
+    /// Follows the policies in force; what changed between loading and watching them is read at once.
+    async fn follow(&self) -> Followed {
+        let policies = Followed::new(&self.house.load().policies);
+        policies.reload(&self.trail, &self.now).await;
+        policies
     }
 
     async fn reload(&mut self) -> Result<Vec<PathBuf>, anyhow::Error> {

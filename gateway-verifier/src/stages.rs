@@ -1,9 +1,11 @@
 //! What a request has to pass: the stages of a route in their order, one file a kind.
 //! Not here: the walk through them (`judge.rs`), and how they are read (`plan/stages.rs`).
 
+pub mod authorize;
 pub mod verify;
 pub mod when;
 
+use authorize::Authorize;
 use verify::VerifyRule;
 use when::{RouteFacts, When};
 
@@ -31,6 +33,8 @@ pub struct Stage {
 pub enum Kind {
     /// Verifies the caller's token.
     Verify(Box<VerifyRule>),
+    /// Asks policies about the request.
+    Authorize(Authorize),
 }
 
 /// How far a request came.
@@ -77,6 +81,7 @@ impl Stage {
     fn verify(&self) -> Option<&VerifyRule> {
         match &self.kind {
             Kind::Verify(rule) => Some(rule),
+            Kind::Authorize(_) => None,
         }
     }
 }
@@ -87,6 +92,7 @@ impl Kind {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Verify(_) => "verify",
+            Self::Authorize(_) => "authorize",
         }
     }
 }

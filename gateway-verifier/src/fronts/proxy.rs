@@ -97,11 +97,12 @@ impl Shared {
             Caller::Verified { caller, fresh: true } => {
                 let route = Some(Arc::clone(admitted.route()));
                 let at = || Circumstances { id: self.ids.decision(now), time: now, route, source };
-                self.trail.admitted(caller, at);
+                self.trail.admitted(caller, admitted.permits(), at);
                 AdmittedCaller::Fresh
             }
             Caller::Anonymous => AdmittedCaller::Anonymous,
         };
+        self.trail.permitted(admitted.permits());
         self.trail.metrics().admitted(kind);
     }
 }

@@ -2,7 +2,9 @@
 //! Not here: what a stage of one kind means, which is beside the stage.
 
 use crate::config::{Findings, GatewayConfig, RouteConfig, StageConfig};
+use crate::policies::PolicyFolders;
 use crate::routes::Place;
+use crate::stages::authorize::Authorize;
 use crate::stages::verify::VerifyRule;
 use crate::stages::when::{Language, RouteFacts, When};
 use crate::stages::{Kind, MOST, Stage, Stages};
@@ -31,9 +33,9 @@ pub(crate) struct StagePlace<'a> {
 }
 
 /// The stages so far.
-#[derive(Default)]
-struct Row {
+struct Row<'f> {
     stages: Vec<Stage>,
+    folders: &'f mut PolicyFolders,
     /// Whether a `verify` stands in it.
     verifies: bool,
     /// Whether one of them applies to every request.
@@ -42,12 +44,12 @@ struct Row {
 
 impl<'a> StagePlanner<'a> {
     /// The finished stages: those of all routes, then the route's own.
-    pub(super) fn plan(&self, findings: &mut Findings) -> Option<Stages> {
+    pub(super) fn plan(&self, folders: &mut PolicyFolders, findings: &mut Findings) -> Option<Stages> {
         let shared =
             self.config.stages.iter().enumerate().map(|(index, stage)| (format!("stages[{index}]"), stage));
         let own = self.route.stages.iter().enumerate();
         let own = own.map(|(index, stage)| (format!("{}.stages[{index}]", self.route_path), stage));
-        let mut row = Row::default();
+        let mut row = Row { stages: Vec::new(), folders, verifies: false, verifies_always: false };
         let mut complete = true;
         for (number, (path, stage)) in shared.chain(own).enumerate() {
             if number >= MOST {
@@ -68,7 +70,7 @@ impl<'a> StagePlanner<'a> {
 
     fn add(
         &self,
-        row: &mut Row,
+        row: &mut Row<'_>,
         path: String,
         stage: &'a StageConfig,
         findings: &mut Findings,
@@ -85,12 +87,16 @@ impl<'a> StagePlanner<'a> {
             path,
         };
         let kind = match stage {
-            StageConfig { verify: Some(verify), .. } => {
+            StageConfig { verify: Some(verify), authorize: None, .. } => {
                 row.note_verify(stage.when.is_some(), &place, findings);
                 VerifyRule::plan(verify, &place, findings).map(|rule| Kind::Verify(Box::new(rule)))
             }
-            StageConfig { verify: None, .. } => {
-                findings.add(&place.path, "a stage has exactly one of: `verify`");
+            StageConfig { verify: None, authorize: Some(authorize), .. } => {
+                row.note_authorize(self, &place, findings);
+                Authorize::plan(authorize, &place, row.folders, findings).map(Kind::Authorize)
+            }
+            StageConfig { .. } => {
+                findings.add(&place.path, "a stage has exactly one of `verify` and `authorize`");
                 None
             }
         };
@@ -104,7 +110,7 @@ impl<'a> StagePlanner<'a> {
     }
 
     /// What is valid about a condition and deserves a look.
-    fn look_at(&self, when: &When, kind: &Kind, path: &str, row: &Row, findings: &mut Findings) {
+    fn look_at(&self, when: &When, kind: &Kind, path: &str, row: &Row<'_>, findings: &mut Findings) {
         let path = format!("{path}.when");
         match when.constant() {
             Some(Some(true)) => findings.warn(&path, "always true: leave it out"),
@@ -118,6 +124,7 @@ impl<'a> StagePlanner<'a> {
         }
         let skipping_opens = match kind {
             // Without it a request is refused at the end, unless the route is public or another one verifies.
+            Kind::Authorize(_) => true,
             Kind::Verify(_) => {
                 self.route.public || row.stages.iter().any(|stage| matches!(stage.kind, Kind::Verify(_)))
             }
@@ -133,12 +140,22 @@ impl<'a> StagePlanner<'a> {
     }
 }
 
-impl Row {
+impl Row<'_> {
     fn note_verify(&mut self, conditional: bool, place: &StagePlace<'_>, findings: &mut Findings) {
         if self.verifies_always && !conditional {
             findings.add(&place.path, "a route verifies once, or each time with a `when` of its own");
         }
         self.verifies = true;
         self.verifies_always |= !conditional;
+    }
+    fn note_authorize(&self, planner: &StagePlanner<'_>, place: &StagePlace<'_>, findings: &mut Findings) {
+        if !self.verifies {
+            let message = "`authorize` asks about a verified caller: put a `verify` before it";
+            findings.add(&place.path, message);
+        }
+        if planner.config.issuers.iter().all(|issuer| issuer.trust_domain.is_none()) {
+            let message = "no issuer has a `trust_domain`: to these policies every caller is a `User`, none a `Workload`";
+            findings.warn(&place.path, message);
+        }
     }
 }

@@ -113,7 +113,8 @@ impl Verifier {
         // resource is checked below, found in the cache or not.
         let audience = AudienceRule::ContainsAny(&trusted.audiences);
         let verified = issuer.verify(&token, audience, now).await.map_err(|error| rejection(&error))?;
-        let caller = Arc::new(VerifiedCaller::new(verified, Arc::clone(issuer))?);
+        let caller =
+            Arc::new(VerifiedCaller::new(verified, Arc::clone(issuer), trusted.trust_domain.clone())?);
         self.tokens.keep(token.hash(), Arc::clone(&caller));
         Ok(caller)
     }

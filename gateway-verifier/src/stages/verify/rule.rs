@@ -2,7 +2,7 @@
 //! Not here: comparing a token with it (`verify.rs`).
 
 use http::HeaderValue;
-use symbolon_identity::{Audience, IssuerName, IssuerUrl, Scopes};
+use symbolon_identity::{Audience, IssuerName, IssuerUrl, Scopes, TrustDomain};
 
 use crate::challenge::Challenge;
 use crate::config::{Binding, Findings, IssuerConfig, Origin, VerifyConfig};
@@ -38,6 +38,8 @@ pub struct TrustedIssuer {
     pub audiences: Vec<Audience>,
     /// Whether its tokens must be bound.
     pub binding: Binding,
+    /// The trust domain that it speaks for.
+    pub trust_domain: Option<TrustDomain>,
 }
 
 impl VerifyRule {

@@ -139,7 +139,7 @@ fn request(view: &RequestView<'_>, reads: &RouteFacts) -> Result<Value, ValueErr
     let source = view.source().map(|address| ("source_ip", address.to_canonical().to_string().into()));
     let fields = [
         ("method", view.method.as_str().into()),
-        ("path", view.path.decoded().into_owned().into()),
+        ("path", view.path.judged().into_owned().into()),
         ("path_segments", Value::list(segments)?),
         ("headers", Value::total_map(KeyCase::Folded, headers)?),
         ("query", Value::total_map(KeyCase::Exact, query)?),
