@@ -31,21 +31,21 @@ impl Operators {
         Self { trail, house, own: rustix::process::getuid().as_raw() }
     }
 
-    fn find(&self, request: &Request<Body>) -> Result<Rejected, Response<Body>> {
-        let text = |status, message| Err(text(status, message));
+    fn find(&self, request: &Request<Body>) -> Result<Rejected, (StatusCode, &'static str)> {
+        let refuse = |status, message| Err((status, message));
         if !self.knows(request) {
-            return text(StatusCode::FORBIDDEN, "only for the gateway's own user and root\n");
+            return refuse(StatusCode::FORBIDDEN, "only for the gateway's own user and root\n");
         }
         let id = request.uri().path().strip_prefix(DECISIONS).and_then(|rest| rest.strip_prefix('/'));
-        let Some(id) = id else { return text(StatusCode::NOT_FOUND, "not found\n") };
+        let Some(id) = id else { return refuse(StatusCode::NOT_FOUND, "not found\n") };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+            return refuse(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
         }
         let Ok(id) = DecisionId::parse(id) else {
-            return text(StatusCode::BAD_REQUEST, "not a decision id\n");
+            return refuse(StatusCode::BAD_REQUEST, "not a decision id\n");
         };
         let found = self.trail.recent().find(&id);
-        found.map_or_else(|| text(StatusCode::NOT_FOUND, "no recent rejection has this id\n"), Ok)
+        found.map_or_else(|| refuse(StatusCode::NOT_FOUND, "no recent rejection has this id\n"), Ok)
     }
 
     /// Explaining takes longer than a thread that serves requests has.
@@ -75,7 +75,7 @@ impl Handler for Operators {
         async move {
             match operators.find(&request) {
                 Ok(found) => operators.explain(found).await,
-                Err(answer) => answer,
+                Err((status, message)) => text(status, message),
             }
         }
     }

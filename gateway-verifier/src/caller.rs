@@ -8,7 +8,7 @@ use symbolon_cel::Value;
 use symbolon_identity::{IssuerName, ReasonCode, TrustDomain};
 use symbolon_issuers::Issuer;
 use symbolon_policies::{Principal, TokenFacts};
-use symbolon_token::VerifiedToken;
+use symbolon_token::{Actor, VerifiedToken};
 
 use crate::rejection::Rejection;
 use crate::stages::when::token_facts;
@@ -110,7 +110,7 @@ impl Asker {
         let mut facts = TokenFacts::new(issuer.clone(), claims.subject.as_str());
         facts.client_id = claims.client_id.as_ref().map(ToString::to_string);
         facts.scopes = claims.scopes.clone();
-        let actors = claims.actor.iter().flat_map(|actor| actor.chain());
+        let actors = claims.actor.iter().flat_map(Actor::chain);
         facts.actors = actors.map(|actor| actor.subject.as_str().to_owned()).collect();
         let plain = claims.extra.iter().filter_map(|(name, value)| Some((name.clone(), tag(value)?)));
         facts.claims = plain.collect();

@@ -53,6 +53,7 @@ impl Stages {
     }
 
     /// The stages in their order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Stage> {
         self.list.iter()
     }

@@ -84,9 +84,9 @@ impl Staged {
 
 /// The issuers and routes of a gateway. `{folder}` stands for its folder.
 fn config(more: &str, api: &str, orders: &[&str], open: &[&str]) -> String {
-    let list = |stages: &[&str]| -> String {
-        let lines: String = stages.iter().map(|stage| format!("\n      - {stage}")).collect();
-        if lines.is_empty() { " []".to_owned() } else { lines }
+    let list = |stages: &[&str]| match stages {
+        [] => " []".to_owned(),
+        stages => format!("\n      - {}", stages.join("\n      - ")),
     };
     format!(
         "issuers:\n\

@@ -6,7 +6,7 @@ use crate::policies::PolicyFolders;
 use crate::routes::Place;
 use crate::stages::authorize::Authorize;
 use crate::stages::verify::VerifyRule;
-use crate::stages::when::{Language, RouteFacts, When};
+use crate::stages::when::{Language, RouteFacts};
 use crate::stages::{Kind, MOST, Stage, Stages};
 
 /// Plans the stages of one route.
@@ -102,15 +102,14 @@ impl<'a> StagePlanner<'a> {
         };
         let when = when.map_or(Some(None), |compiled| compiled.map(Some))?;
         let stage = Stage { kind: kind?, when };
-        if let Some(when) = &stage.when {
-            self.look_at(when, &stage.kind, &place.path, row, findings);
-        }
+        self.look_at(&stage, &place.path, row, findings);
         row.stages.push(stage);
         Some(())
     }
 
     /// What is valid about a condition and deserves a look.
-    fn look_at(&self, when: &When, kind: &Kind, path: &str, row: &Row<'_>, findings: &mut Findings) {
+    fn look_at(&self, stage: &Stage, path: &str, row: &Row<'_>, findings: &mut Findings) {
+        let Some(when) = &stage.when else { return };
         let path = format!("{path}.when");
         match when.constant() {
             Some(Some(true)) => findings.warn(&path, "always true: leave it out"),
@@ -122,7 +121,7 @@ impl<'a> StagePlanner<'a> {
             let message = "a request may come here unverified, and is then refused (`condition_error`); ask                            `has(token.sub)` first";
             findings.warn(&path, message);
         }
-        let skipping_opens = match kind {
+        let skipping_opens = match &stage.kind {
             // Without it a request is refused at the end, unless the route is public or another one verifies.
             Kind::Authorize(_) => true,
             Kind::Verify(_) => {

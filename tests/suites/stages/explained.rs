@@ -125,8 +125,7 @@ async fn every_refusal_names_the_one_stage_that_ended_it_and_why() {
 
 #[tokio::test]
 async fn an_upstream_that_is_away_is_the_last_stage() {
-    let stages = ["verify: { issuers: [a] }"];
-    let mut staged = Staged::start(&stages, "").await;
+    let mut staged = Staged::start(&["verify: { issuers: [a] }"], "").await;
     staged.api = symbolon_e2e::api::Api::start().await;
     let answer = staged.call("/orders/1").await;
     assert_refused("no upstream", &answer, 502, "upstream_unavailable");

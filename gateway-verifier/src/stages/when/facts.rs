@@ -8,7 +8,7 @@ use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 use symbolon_cel::{Bindings, KeyCase, Shape, Value, ValueError};
 use symbolon_identity::{ReasonCode, RouteName};
-use symbolon_token::{Claims, VerifiedToken};
+use symbolon_token::{Actor, Claims, VerifiedToken};
 
 use super::When;
 use crate::caller::VerifiedCaller;
@@ -212,7 +212,7 @@ pub(crate) fn token(token: &VerifiedToken, id: &str) -> Result<Value, ValueError
 }
 
 fn actors(claims: &Claims) -> Vec<&str> {
-    claims.actor.iter().flat_map(|actor| actor.chain()).map(|actor| actor.subject.as_str()).collect()
+    claims.actor.iter().flat_map(Actor::chain).map(|actor| actor.subject.as_str()).collect()
 }
 
 #[cfg(test)]
