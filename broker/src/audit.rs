@@ -116,6 +116,7 @@ impl Audit {
         let Receipt { record, uses } = *receipt;
         let id = record.id.clone();
         let workload = record.caller.id.clone();
+        let shadow = record.shadow.clone();
         let entry = Entry::Decision { uses, record: Box::new(record) };
         let answer = match self.ledger.record(entry).await {
             Ok(Verdict::Recorded) => answer,
@@ -129,6 +130,9 @@ impl Audit {
             Err(source) => return Err(AuditError::NotRecorded { id, source }),
         };
         self.metrics.count(answer.as_ref().err().map(|refusal| face(refusal).reason));
+        if let Some(shadow) = &shadow {
+            self.metrics.count_shadow(shadow);
+        }
         Ok(Audited { id, answer })
     }
 

@@ -73,6 +73,7 @@ impl TokenService {
         let policies = self.policies.current();
         receipt.ask(&inquiry, policies.fingerprint());
         let permit = policies.decide(inquiry)?;
+        receipt.record.shadow = permit.shadow().cloned();
         self.mint.issue(Grant::bind(permit, caller, subject), now)
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use symbolon_daemon::Registry;
 use symbolon_daemon::metrics::duration_histogram;
 use symbolon_identity::ReasonCode;
+use symbolon_policies::Shadow;
 
 /// Answers of the token endpoint.
 #[derive(Debug, Clone)]
@@ -17,6 +18,12 @@ pub(crate) struct TokenMetrics {
     answers: Family<AnswerLabels, Counter>,
     seconds: Histogram,
     unrecorded: Counter,
+    shadow: Family<ShadowLabels, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShadowLabels {
+    verdict: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,6 +39,7 @@ impl TokenMetrics {
             answers: Family::default(),
             seconds: duration_histogram(),
             unrecorded: Counter::default(),
+            shadow: Family::default(),
         };
         let help = "Answers of the token endpoint, by outcome and reason code";
         registry.register("broker_token_answers", help, metrics.answers.clone());
@@ -39,7 +47,15 @@ impl TokenMetrics {
         registry.register("broker_token_seconds", help, metrics.seconds.clone());
         let help = "Answers that were not given because they could not be put on record";
         registry.register("broker_token_unrecorded", help, metrics.unrecorded.clone());
+        let help =
+            "Decisions that policies in shadow mode would have changed, by what they would have made of them";
+        registry.register("broker_shadow_verdicts", help, metrics.shadow.clone());
         metrics
+    }
+
+    /// Counts a decision that policies in shadow mode would have changed.
+    pub(crate) fn count_shadow(&self, shadow: &Shadow) {
+        self.shadow.get_or_create(&ShadowLabels { verdict: shadow.as_str() }).inc();
     }
 
     /// Counts an answer; no reason means that a token was issued.
@@ -67,6 +83,7 @@ impl TokenMetrics {
 pub(crate) struct PolicyMetrics {
     reloads: Family<ReloadLabels, Counter>,
     policies: Gauge,
+    stale: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -77,22 +94,27 @@ struct ReloadLabels {
 impl PolicyMetrics {
     /// Adds the families to `registry`.
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self { reloads: Family::default(), policies: Gauge::default() };
+        let metrics =
+            Self { reloads: Family::default(), policies: Gauge::default(), stale: Gauge::default() };
         let help = "Attempts to reload the policies, by outcome";
         registry.register("broker_policy_reloads", help, metrics.reloads.clone());
         registry.register("broker_policies", "Policies in force", metrics.policies.clone());
+        let help = "1 while the folder holds policies that were refused, so that older ones stay in force";
+        registry.register("broker_policies_stale", help, metrics.stale.clone());
         metrics
     }
 
     /// Counts a reload that took effect, with the number of policies now in force.
     pub(crate) fn loaded(&self, policies: usize) {
         self.reloads.get_or_create(&ReloadLabels { outcome: "loaded" }).inc();
+        self.stale.set(0);
         self.set(policies);
     }
 
     /// Counts a reload that was refused.
     pub(crate) fn refused(&self) {
         self.reloads.get_or_create(&ReloadLabels { outcome: "refused" }).inc();
+        self.stale.set(1);
     }
 
     /// Notes the number of policies in force.

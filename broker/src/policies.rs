@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use symbolon_identity::{LocalTimeName, Scopes};
 use symbolon_jws::{base64url, sha256};
-use symbolon_policies::{PolicyErrors, PolicyId, PolicySet};
+use symbolon_policies::{PolicyErrors, PolicyId, PolicySet, Shadow};
 
 use crate::inquiry::Inquiry;
 use crate::refusal::Refusal;
@@ -37,6 +37,7 @@ pub(crate) struct Permit {
     scopes: Scopes,
     policies: Vec<PolicyId>,
     ceiling: Option<Duration>,
+    shadow: Option<Shadow>,
 }
 
 impl Policies {
@@ -117,15 +118,17 @@ impl CurrentSet {
     pub(crate) fn decide(&self, inquiry: Inquiry) -> Result<Permit, Refusal> {
         let mut policies = Vec::new();
         let mut ceiling: Option<Duration> = None;
+        let mut shadow = None;
         for question in inquiry.questions() {
             let permit = self.set.decide(question).into_result()?;
             policies.extend_from_slice(permit.policies());
             ceiling = ceiling.into_iter().chain(permit.ceiling()).min();
+            shadow = shadow.or_else(|| permit.shadow().cloned());
         }
         policies.sort();
         policies.dedup();
         let (resource, scopes) = inquiry.into_parts();
-        Ok(Permit { resource, scopes, policies, ceiling })
+        Ok(Permit { resource, scopes, policies, ceiling, shadow })
     }
 }
 
@@ -148,5 +151,10 @@ impl Permit {
     /// The longest life that policy allows.
     pub(crate) fn ceiling(&self) -> Option<Duration> {
         self.ceiling
+    }
+
+    /// What policies in shadow mode would have changed about it.
+    pub(crate) fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
     }
 }

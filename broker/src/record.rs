@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use symbolon_audit::{Actor, Event, Record, Target, Token};
 use symbolon_identity::{DecisionId, ReasonCode, ResourceName, Scopes, Timestamp};
 use symbolon_jws::Thumbprint;
-use symbolon_policies::{Denial, PolicyId, Question, Workload};
+use symbolon_policies::{Denial, PolicyId, Question, Shadow, Workload};
 use symbolon_wire::Outcome;
 
 use crate::attest::Method;
@@ -48,6 +48,8 @@ pub(crate) struct DecisionRecord {
     pub(crate) policies: Vec<PolicyId>,
     /// The content of the policy set that was asked.
     pub(crate) policy_set: Option<String>,
+    /// What policies in shadow mode would have changed.
+    pub(crate) shadow: Option<Shadow>,
     /// What it was asked.
     pub(crate) questions: Vec<Question>,
     /// The token, if one was issued.
@@ -86,6 +88,7 @@ impl Receipt {
             scopes: request.scopes.clone().unwrap_or_default(),
             policies: Vec::new(),
             policy_set: None,
+            shadow: None,
             questions: Vec::new(),
             token: None,
         };
@@ -132,6 +135,7 @@ impl DecisionRecord {
     fn deny(&mut self, denial: &Denial) {
         self.outcome = Outcome::Denied;
         self.policies = denial.policies().to_vec();
+        self.shadow = denial.shadow().cloned();
     }
 
     /// The record as the audit chain keeps it: without the questions.
@@ -164,6 +168,9 @@ impl DecisionRecord {
             bounded_by: Some(token.bounded_by.as_str().to_owned()),
         });
         record.policies = self.policies.iter().take(64).map(|policy| policy.as_str().to_owned()).collect();
+        if let Some(shadow) = &self.shadow {
+            record = record.with_detail("shadow", shadow.as_str());
+        }
         record.source = Some(self.source.map_or_else(|| "unix".to_owned(), |source| source.to_string()));
         record
     }

@@ -3,15 +3,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::{
-    Effect as CedarEffect, Policy, PolicyId as CedarId, PolicySet as CedarSet, Schema, ValidationMode,
-    ValidationWarning, Validator,
+    Effect as CedarEffect, Expression, Policy, PolicyId as CedarId, PolicySet as CedarSet, Schema,
+    ValidationMode, ValidationWarning, Validator,
 };
 
 use crate::annotations::Annotations;
 use crate::depth;
+use crate::source::Places;
 use crate::{
     Effect, PolicyError, PolicyErrors, PolicyFile, PolicyId, PolicyWarning, Position, Problem, Warning,
 };
@@ -27,10 +29,12 @@ pub(crate) struct Rule {
     pub(crate) file: usize,
     pub(crate) position: Position,
     pub(crate) policy: Policy,
+    /// Head and conditions as one expression. The engine's own authorizer makes it anew for each policy and question.
+    pub(crate) whole: Expression,
 }
 
 /// The rules by their ids.
-pub(crate) type Rules = BTreeMap<PolicyId, Rule>;
+pub(crate) type Rules = BTreeMap<PolicyId, Arc<Rule>>;
 
 /// A refusal by the engine of something that we made: never the policies' fault.
 pub(crate) fn engine(error: &dyn std::error::Error) -> PolicyError {
@@ -59,7 +63,7 @@ pub(crate) fn compile(
         errors.push(Problem::TooMany { what: "policies", limit: MAX_POLICIES }.at("the folder", None));
     }
     if !errors.is_empty() {
-        return Err(PolicyErrors(errors));
+        return Err(PolicyErrors::sorted(errors));
     }
     let warnings = validate(&rules, files, schema)?;
     Ok((rules, warnings))
@@ -92,19 +96,19 @@ fn collect(
         let place = file.text.find(&template.to_cedar()).map(|offset| file.position(offset));
         errors.push(Problem::Template.at(&file.name, place));
     }
-    let mut from = 0;
+    let (places, mut from) = (Places::of(file), 0);
     for policy in in_order(parsed) {
         let text = policy.to_cedar().unwrap_or_default();
         let start = file.text.get(from..).and_then(|rest| rest.find(&text)).map_or(from, |at| from + at);
         from = start + text.len();
         match rule(policy, index) {
             Ok(rule) => {
-                let rule = Rule { position: file.position(start), ..rule };
+                let rule = Rule { position: places.position(start), ..rule };
                 insert(rule, files, (rules, errors));
             }
             Err(problems) => errors.extend(problems.into_iter().map(|(problem, name)| {
                 let inside = name.and_then(|name| text.find(&format!("@{name}"))).unwrap_or_default();
-                problem.at(&file.name, Some(file.position(start + inside)))
+                problem.at(&file.name, Some(places.position(start + inside)))
             })),
         }
     }
@@ -128,7 +132,8 @@ fn rule(policy: &Policy, file: usize) -> Result<Rule, Vec<(Problem, Option<Strin
     };
     let annotations = Annotations::parse(policy.annotations(), effect == Effect::Forbid)?;
     let policy = policy.new_id(CedarId::new(annotations.id.as_str()));
-    Ok(Rule { effect, annotations, file, position: Position { line: 1, column: 1 }, policy })
+    let whole = policy.as_ref().condition().into();
+    Ok(Rule { effect, annotations, file, position: Position { line: 1, column: 1 }, policy, whole })
 }
 
 fn insert(rule: Rule, files: &[PolicyFile], (rules, errors): (&mut Rules, &mut Vec<PolicyError>)) {
@@ -140,7 +145,7 @@ fn insert(rule: Rule, files: &[PolicyFile], (rules, errors): (&mut Rules, &mut V
         let problem = Problem::DuplicateId { id: id.to_string(), first };
         errors.push(problem.at(file_name(rule.file), Some(rule.position)));
     } else {
-        rules.insert(id, rule);
+        rules.insert(id, Arc::new(rule));
     }
 }
 
@@ -154,7 +159,7 @@ fn validate(
     let set = CedarSet::from_policies(rules.values().map(|rule| rule.policy.clone()))
         .map_err(|error| engine(&error))?;
     let result = validator.validate(&set, ValidationMode::Strict);
-    let by_id: HashMap<&str, &Rule> = rules.iter().map(|(id, rule)| (id.as_str(), rule)).collect();
+    let by_id: HashMap<&str, &Arc<Rule>> = rules.iter().map(|(id, rule)| (id.as_str(), rule)).collect();
     let place = |id: &CedarId, detail: &DetailedError| {
         let id: &str = id.as_ref();
         let rule = by_id.get(id)?;
@@ -174,10 +179,7 @@ fn validate(
     if errors.is_empty() {
         return Ok(warnings.into_iter().map(|(place, detail)| never_applies(place, detail)).collect());
     }
-    let mut errors: Vec<_> = errors.into_iter().map(|(place, detail)| invalid(place, &detail)).collect();
-    // The validator has no order of its own; a reload compares what two loads of one folder say.
-    errors.sort_by_cached_key(|error| (error.file.clone(), error.position, error.problem.to_string()));
-    Err(PolicyErrors(errors))
+    Err(PolicyErrors::sorted(errors.into_iter().map(|(place, detail)| invalid(place, &detail)).collect()))
 }
 
 /// Text that shows a reviewer something else than it says: an error, where Cedar only warns.

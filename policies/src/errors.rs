@@ -5,12 +5,21 @@ use std::fmt;
 
 /// All that is wrong with a set of policies; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct PolicyErrors(pub(crate) Vec<PolicyError>);
+pub struct PolicyErrors(Vec<PolicyError>);
 
 impl PolicyErrors {
     /// The single errors, in the order of files and lines.
     pub fn iter(&self) -> impl Iterator<Item = &PolicyError> {
         self.0.iter()
+    }
+}
+
+impl PolicyErrors {
+    /// In an order of their own: a reload compares what two loads of one folder say, and the engine's order changes.
+    pub(crate) fn sorted(mut errors: Vec<PolicyError>) -> Self {
+        errors.sort_by_cached_key(|error| (error.file.clone(), error.position, error.problem.to_string()));
+        errors.dedup();
+        Self(errors)
     }
 }
 
@@ -74,6 +83,12 @@ pub enum Problem {
     /// The file is too large.
     #[error("is larger than {limit} bytes")]
     TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// All files together are too large.
+    #[error("holds more than {limit} bytes of policies")]
+    TooLargeTogether {
         /// The limit in bytes.
         limit: usize,
     },

@@ -1,23 +1,20 @@
-//! Policies in small sets by what their heads name, so that a question walks only through those that may be about it.
-//! Not here: judging. Each set is judged by the engine, which looks at the whole head again.
+//! Rules by what their heads name, so that a question walks only through those that may be about it.
+//! Not here: judging. The engine looks at the whole head again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use cedar_policy::{
-    ActionConstraint, EntityUid, Policy, PolicySet as CedarSet, PrincipalConstraint, ResourceConstraint,
-    Schema,
-};
+use cedar_policy::{ActionConstraint, EntityUid, PrincipalConstraint, ResourceConstraint, Schema};
 
-use crate::PolicyErrors;
-use crate::compile::engine;
+use crate::compile::Rule;
 use crate::translate::Case;
 
-/// Policies by action, then by the resource or group of resources, then by the principal or its group.
+/// Rules by action, then by the resource or group of resources, then by the principal or its group.
 ///
-/// INVARIANT: a policy whose head fits a case is in one of the sets that [`Index::about`] returns for it. If one were
-/// missing, a `forbid` would not be asked. A property test compares with the whole set.
+/// INVARIANT: a rule whose head fits a case is among those that [`Index::about`] returns for it. If one were missing,
+/// a `forbid` would not be asked. A property test compares with the whole set.
 #[derive(Debug, Default)]
-pub(crate) struct Index(HashMap<EntityUid, Anchored<Anchored<CedarSet>>>);
+pub(crate) struct Index(HashMap<EntityUid, Anchored<Anchored<Vec<Arc<Rule>>>>>);
 
 /// Things by the entity that they name, and the rest, which name none.
 #[derive(Debug, Default)]
@@ -40,42 +37,36 @@ impl<T: Default> Anchored<T> {
 }
 
 impl Index {
-    /// Files policies that were validated against this schema.
-    pub(crate) fn build<'a>(
-        policies: impl Iterator<Item = &'a Policy>,
-        schema: &Schema,
-    ) -> Result<Self, PolicyErrors> {
+    /// Files rules that were validated against this schema.
+    pub(crate) fn build<'a>(rules: impl Iterator<Item = &'a Arc<Rule>>, schema: &Schema) -> Self {
         let mut index = Self::default();
-        for policy in policies {
-            let actions: Vec<EntityUid> = match policy.action_constraint() {
+        for rule in rules {
+            let actions: HashSet<EntityUid> = match rule.policy.action_constraint() {
                 ActionConstraint::Any => schema.actions().cloned().collect(),
                 // The schema has no groups of actions, so that being in one is being it.
-                ActionConstraint::In(actions) => actions,
-                ActionConstraint::Eq(action) => vec![action],
+                ActionConstraint::In(actions) => actions.into_iter().collect(),
+                ActionConstraint::Eq(action) => HashSet::from([action]),
             };
-            let (resource, principal) =
-                (resource(policy.resource_constraint()), principal(policy.principal_constraint()));
+            let resource = resource(rule.policy.resource_constraint());
+            let principal = principal(rule.policy.principal_constraint());
             for action in actions {
-                let of_resource = index.0.entry(action).or_default().entry(resource.clone());
-                let set = of_resource.entry(principal.clone());
-                if set.policy(policy.id()).is_none() {
-                    set.add(policy.clone()).map_err(|error| engine(&error))?;
-                }
+                let of_action = index.0.entry(action).or_default();
+                of_action.entry(resource.clone()).entry(principal.clone()).push(Arc::clone(rule));
             }
         }
-        Ok(index)
+        index
     }
 
-    /// The sets that may hold policies about a case; none of them is empty.
-    pub(crate) fn about<'a>(&'a self, anchors: &'a Anchors) -> impl Iterator<Item = &'a CedarSet> {
+    /// The rules that may be about a case, each once.
+    pub(crate) fn about<'a>(&'a self, anchors: &'a Anchors) -> impl Iterator<Item = &'a Rule> {
         let of_action = anchors.action.as_ref().and_then(|action| self.0.get(action));
         let of_resource = of_action.into_iter().flat_map(|all| all.about(&anchors.resource));
-        of_resource.flat_map(|some| some.about(&anchors.principal)).filter(|set| !set.is_empty())
+        of_resource.flat_map(|some| some.about(&anchors.principal)).flatten().map(AsRef::as_ref)
     }
 
     /// How many policies name neither a resource nor a principal, for the action for which they are most.
     pub(crate) fn remainder(&self) -> usize {
-        self.0.values().map(|of_action| of_action.rest.rest.num_of_policies()).max().unwrap_or_default()
+        self.0.values().map(|of_action| of_action.rest.rest.len()).max().unwrap_or_default()
     }
 }
 

@@ -5,17 +5,19 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use cedar_policy::{Authorizer, Decision as CedarDecision, PolicyId as CedarId, Schema};
+use cedar_policy::{EvalResult, Schema, eval_expression};
 use symbolon_identity::LocalTimeName;
 
 use crate::annotations::Mode;
-use crate::compile::{Rule, Rules, compile};
+use crate::compile::{Rules, compile};
 use crate::index::{Anchors, Index};
 use crate::schema::schema;
 use crate::source::read_folder;
 use crate::translate::{Case, Vocabulary};
 use crate::verdicts::Verdicts;
-use crate::{Decision, Denial, DenialKind, PolicyErrors, PolicyFile, PolicyWarning, Question, Warning};
+use crate::{
+    Decision, Denial, DenialKind, Effect, PolicyErrors, PolicyFile, PolicyWarning, Question, Warning,
+};
 
 /// Beyond this many policies that name nothing, a warning is due (about 0.7 µs each, each question).
 const REMAINDER_WARNING: usize = 100;
@@ -31,7 +33,6 @@ pub struct PolicySet {
     pub(crate) schema: Schema,
     enforced: Index,
     shadow: Index,
-    authorizer: Authorizer,
     warnings: Vec<PolicyWarning>,
 }
 
@@ -60,9 +61,9 @@ impl PolicySet {
         let vocabulary = Vocabulary::new()?;
         let of_mode = |mode| {
             let rules = rules.values().filter(move |rule| rule.annotations.mode == mode);
-            Index::build(rules.map(|rule| &rule.policy), &schema)
+            Index::build(rules, &schema)
         };
-        let (enforced, shadow) = (of_mode(Mode::Enforce)?, of_mode(Mode::Shadow)?);
+        let (enforced, shadow) = (of_mode(Mode::Enforce), of_mode(Mode::Shadow));
         if rules.is_empty() {
             warnings.push(PolicyWarning::of_set(Warning::Empty));
         }
@@ -70,8 +71,7 @@ impl PolicySet {
         if policies > REMAINDER_WARNING {
             warnings.push(PolicyWarning::of_set(Warning::LargeRemainder { policies }));
         }
-        let authorizer = Authorizer::new();
-        Ok(Self { files, rules, vocabulary, schema, enforced, shadow, authorizer, warnings })
+        Ok(Self { files, rules, vocabulary, schema, enforced, shadow, warnings })
     }
 
     /// Answers one question: a permit only if at least one `permit` holds, no `forbid` holds, and no `forbid` failed
@@ -117,32 +117,24 @@ impl PolicySet {
     /// Puts the case to the policies that may be about it, and joins their answers.
     pub(crate) fn judge(&self, case: &Case) -> Decision {
         let anchors = Anchors::of(case);
-        self.verdicts(&self.enforced, &anchors, case).decide(self.verdicts(&self.shadow, &anchors, case))
+        verdicts(&self.enforced, &anchors, case).decide(verdicts(&self.shadow, &anchors, case))
     }
+}
 
-    fn verdicts(&self, index: &Index, anchors: &Anchors, case: &Case) -> Verdicts<'_> {
-        let mut verdicts = Verdicts::default();
-        for part in index.about(anchors) {
-            let response = self.authorizer.is_authorized(&case.request, part, &case.entities);
-            let diagnostics = response.diagnostics();
-            verdicts.errors.extend(diagnostics.errors().filter_map(|error| {
-                let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
-                self.find(error.policy_id())
-            }));
-            // One part may forbid and so hide its permits; then they do not matter.
-            let holding = match response.decision() {
-                CedarDecision::Allow => &mut verdicts.permits,
-                CedarDecision::Deny => &mut verdicts.forbids,
-            };
-            holding.extend(diagnostics.reason().filter_map(|id| self.find(id)));
+fn verdicts<'a>(index: &'a Index, anchors: &'a Anchors, case: &Case) -> Verdicts<'a> {
+    let mut verdicts = Verdicts::default();
+    for rule in index.about(anchors) {
+        match eval_expression(&case.request, &case.entities, &rule.whole) {
+            Ok(EvalResult::Bool(false)) => {}
+            Ok(EvalResult::Bool(true)) => match rule.effect {
+                Effect::Permit => verdicts.permits.push(rule),
+                Effect::Forbid => verdicts.forbids.push(rule),
+            },
+            // A condition that has another value than true or false is an error to the engine as well.
+            Ok(_) | Err(_) => verdicts.errors.push(rule),
         }
-        verdicts
     }
-
-    fn find(&self, id: &CedarId) -> Option<&Rule> {
-        let id: &str = id.as_ref();
-        self.rules.get(id)
-    }
+    verdicts
 }
 
 impl fmt::Debug for PolicySet {

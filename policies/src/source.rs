@@ -9,6 +9,8 @@ use crate::{PolicyErrors, Position, Problem};
 
 /// The largest policy file.
 const MAX_FILE_BYTES: usize = 1 << 20;
+/// The largest size of all policy files of a folder together.
+const MAX_BYTES: usize = 8 << 20;
 /// The most policy files in one folder.
 const MAX_FILES: usize = 1000;
 
@@ -30,11 +32,29 @@ impl PolicyFile {
 
     /// The position of a byte offset; offsets beyond the end are the end.
     pub(crate) fn position(&self, offset: usize) -> Position {
-        let before = self.text.get(..offset).unwrap_or(&self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        Places::of(self).position(offset)
+    }
+}
+
+/// Where the lines of a file begin, to find many positions in it.
+pub(crate) struct Places<'a> {
+    text: &'a str,
+    newlines: Vec<usize>,
+}
+
+impl<'a> Places<'a> {
+    pub(crate) fn of(file: &'a PolicyFile) -> Self {
+        Self { text: &file.text, newlines: file.text.match_indices('\n').map(|(at, _)| at).collect() }
+    }
+
+    /// The position of a byte offset; offsets beyond the end are the end.
+    pub(crate) fn position(&self, offset: usize) -> Position {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let lines = self.newlines.partition_point(|newline| *newline < before.len());
+        let line_start =
+            lines.checked_sub(1).and_then(|last| self.newlines.get(last)).map_or(0, |newline| newline + 1);
         let column = before.get(line_start..).map_or(0, |text| text.chars().count()) + 1;
-        Position { line, column }
+        Position { line: lines + 1, column }
     }
 }
 
@@ -55,14 +75,21 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<PolicyFile>, PolicyErrors
         }
     }
     paths.sort();
-    let (mut files, mut errors) = (Vec::new(), Vec::new());
+    let (mut files, mut errors, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
     for path in paths {
         match read_file(&path) {
-            Ok(text) => files.push(PolicyFile { name: path.display().to_string(), text }),
+            Ok(text) => {
+                bytes += text.len();
+                files.push(PolicyFile { name: path.display().to_string(), text });
+            }
             Err(problem) => errors.push(problem.at(&path.display().to_string(), None)),
         }
+        if bytes > MAX_BYTES {
+            errors.push(Problem::TooLargeTogether { limit: MAX_BYTES }.at(&shown, None));
+            break;
+        }
     }
-    if errors.is_empty() { Ok(files) } else { Err(PolicyErrors(errors)) }
+    if errors.is_empty() { Ok(files) } else { Err(PolicyErrors::sorted(errors)) }
 }
 
 fn read_file(path: &PathBuf) -> Result<String, Problem> {
@@ -113,10 +140,26 @@ mod tests {
         fs::write(folder.path().join("binary.cedar"), [0xFF, 0xFE]).unwrap();
         fs::write(folder.path().join("large.cedar"), vec![b' '; MAX_FILE_BYTES + 1]).unwrap();
         fs::create_dir(folder.path().join("folder.cedar")).unwrap();
+        std::os::unix::fs::symlink("loop.cedar", folder.path().join("loop.cedar")).unwrap();
         let errors = read_folder(folder.path()).unwrap_err();
         let problems: Vec<_> = errors.iter().map(|error| error.problem.clone()).collect();
         assert!(problems.contains(&Problem::NotText), "{problems:?}");
         assert!(problems.contains(&Problem::TooLarge { limit: MAX_FILE_BYTES }), "{problems:?}");
-        assert_eq!(problems.len(), 3);
+        let unreadable = |problem: &&Problem| matches!(problem, Problem::Unreadable(_));
+        assert_eq!(problems.iter().filter(unreadable).count(), 2, "the folder and the loop: {problems:?}");
+        assert_eq!(problems.len(), 4);
+    }
+
+    #[test]
+    fn a_folder_that_is_too_large_as_a_whole_is_refused_before_it_is_read_to_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 10..20 {
+            fs::write(folder.path().join(format!("{number}.cedar")), vec![b' '; MAX_FILE_BYTES]).unwrap();
+        }
+        // Would be an error of its own, if it were read.
+        fs::write(folder.path().join("20.cedar"), [0xFF]).unwrap();
+        let errors = read_folder(folder.path()).unwrap_err();
+        let problems: Vec<_> = errors.iter().map(|error| error.problem.clone()).collect();
+        assert_eq!(problems, [Problem::TooLargeTogether { limit: MAX_BYTES }]);
     }
 }

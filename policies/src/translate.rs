@@ -2,6 +2,7 @@
 //! Not here: evaluating them.
 
 mod circumstances;
+mod extensions;
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
@@ -16,6 +17,7 @@ use crate::compile::engine;
 use crate::{
     Action, PolicyErrors, Principal, Question, RequestFacts, Resource, Subject, TokenFacts, Workload,
 };
+use extensions::Extensions;
 
 /// The most parts of a path that policies can name one by one.
 const MAX_SEGMENTS: usize = 16;
@@ -41,6 +43,7 @@ pub(crate) struct Vocabulary {
     token: EntityTypeName,
     segments: EntityTypeName,
     action: EntityTypeName,
+    extensions: Extensions,
 }
 
 impl Vocabulary {
@@ -59,6 +62,7 @@ impl Vocabulary {
             token: name("Token")?,
             segments: name("Segments")?,
             action: name("Action")?,
+            extensions: Extensions::new()?,
         })
     }
 
@@ -73,7 +77,7 @@ impl Vocabulary {
         let object = self.object(&question.action);
         let mut entities = vec![principal, object];
         let (principal, object) = (entities.first()?.uid(), entities.get(1)?.uid());
-        let mut context = circumstances::of(&question.context)?;
+        let mut context = circumstances::of(&question.context, &self.extensions)?;
         self.particulars(&question.action, &mut context, &mut entities)?;
         let context = CedarContext::from_pairs(context).ok()?;
         let request = Request::new(principal, action, object, context, None).ok()?;
@@ -248,10 +252,14 @@ fn attributes(workload: &Workload) -> Option<HashMap<String, Value>> {
         let mut fields = vec![
             ("uid".to_owned(), Value::new_long(unix.uid.into())),
             ("gid".to_owned(), Value::new_long(unix.gid.into())),
-            ("executable".to_owned(), text(&unix.executable)),
-            ("executable_sha256".to_owned(), text(&unix.executable_sha256)),
         ];
-        fields.extend(unix.user.as_ref().map(|user| ("user".to_owned(), text(user))));
+        for (name, value) in [
+            ("user", &unix.user),
+            ("executable", &unix.executable),
+            ("executable_sha256", &unix.executable_sha256),
+        ] {
+            fields.extend(value.as_ref().map(|value| (name.to_owned(), text(value))));
+        }
         attributes.insert("unix".to_owned(), Value::new_record(fields).ok()?);
     }
     if let Some(oidc) = &workload.oidc {

@@ -9,6 +9,7 @@ mod interop;
 mod issuing;
 mod josekit;
 mod jwks_outage;
+mod policies;
 mod readme;
 mod stages;
 mod verifying;

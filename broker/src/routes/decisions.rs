@@ -116,6 +116,7 @@ fn document(record: &DecisionRecord, policies: &CurrentSet) -> DecisionDocument 
             "context": record.questions.first().map(|question| &question.context),
             "token": record.token,
             "policy_set": record.policy_set,
+            "shadow": record.shadow,
             "policies_changed_since": record.policy_set.is_some() && !same_set,
         }),
     }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cedar_policy::{Entities, Request};
+use cedar_policy::{Authorizer, Entities, Request};
 use proptest::prelude::*;
 use symbolon_identity::{ClientId, GroupName, IssuerName, LocalTimeName, ResourceName, WorkloadId};
 
 use super::decide::{alice, call};
 use super::{question, set, workload};
+use crate::annotations::Mode;
 use crate::schema::schema;
 use crate::translate::Vocabulary;
 use crate::{
@@ -203,7 +204,8 @@ fn anything() -> impl Strategy<Value = Question> {
                     workload.client = Some(ClientFacts { id: ClientId::parse("c").unwrap() });
                     workload.assurance = Assurance::Live;
                     if let Some(unix) = &mut workload.unix {
-                        (unix.user, unix.executable) = (Some(a.clone()), b.clone());
+                        (unix.user, unix.executable) = (Some(a.clone()), Some(b.clone()));
+                        unix.executable_sha256 = unix.executable_sha256.take().filter(|_| a.is_empty());
                     }
                     workload.tags.clone_from(&tags);
                 }
@@ -263,6 +265,36 @@ proptest! {
                 Decision::Denial(denial) => {
                     prop_assert_eq!(Err((denial.kind(), numbers(denial.policies()))), expected);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_index_answers_like_the_engines_own_authorizer(
+        policies in prop::collection::vec(generated(), 0..12),
+        question in asked(),
+    ) {
+        let text: String = policies.iter().enumerate().map(|(index, policy)| policy.text(index)).collect();
+        let set = set(&text).unwrap();
+        let enforced = set.rules.values().filter(|rule| rule.annotations.mode == Mode::Enforce);
+        let whole = cedar_policy::PolicySet::from_policies(enforced.map(|rule| rule.policy.clone())).unwrap();
+        let case = set.vocabulary.case(&question).unwrap();
+        let response = Authorizer::new().is_authorized(&case.request, &whole, &case.entities);
+        let number = |id: &cedar_policy::PolicyId| AsRef::<str>::as_ref(id)[1..].parse::<usize>().unwrap();
+        let reasons: BTreeSet<usize> = response.diagnostics().reason().map(number).collect();
+        let errors: BTreeSet<usize> = response.diagnostics().errors().map(|error| number(error.id())).collect();
+        let failed: BTreeSet<usize> = errors.iter().copied().filter(|error| policies[*error].forbid).collect();
+        match set.decide(&question) {
+            Decision::Permit(permit) => {
+                prop_assert_eq!(response.decision(), cedar_policy::Decision::Allow);
+                prop_assert_eq!((numbers(permit.policies()), numbers(permit.errors())), (reasons, errors));
+            }
+            Decision::Denial(denial) if denial.kind() == DenialKind::Error => {
+                prop_assert_eq!(numbers(denial.policies()), failed);
+            }
+            Decision::Denial(denial) => {
+                prop_assert_eq!(response.decision(), cedar_policy::Decision::Deny);
+                prop_assert_eq!((numbers(denial.policies()), numbers(denial.errors())), (reasons, errors));
             }
         }
     }

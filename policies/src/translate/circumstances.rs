@@ -3,6 +3,7 @@
 
 use cedar_policy::RestrictedExpression as Value;
 
+use super::extensions::Extensions;
 use super::text;
 use crate::{Context, LocalTime};
 
@@ -10,10 +11,13 @@ use crate::{Context, LocalTime};
 const MAX_AGE_SECONDS: u64 = 1 << 40;
 
 /// The circumstances; `None` if Cedar refuses a value.
-pub(super) fn of(context: &Context) -> Option<Vec<(String, Value)>> {
-    let local = context.local.iter().map(|(name, time)| Some((name.as_str().to_owned(), local_time(*time)?)));
+pub(super) fn of(context: &Context, extensions: &Extensions) -> Option<Vec<(String, Value)>> {
+    let local = context
+        .local
+        .iter()
+        .map(|(name, time)| Some((name.as_str().to_owned(), local_time(*time, extensions)?)));
     let mut pairs = vec![
-        ("now".to_owned(), Value::new_datetime(context.now.to_string())),
+        ("now".to_owned(), extensions.datetime(&context.now.to_string())),
         ("key_bound".to_owned(), Value::new_bool(context.key_bound)),
     ];
     if !context.local.is_empty() {
@@ -22,17 +26,16 @@ pub(super) fn of(context: &Context) -> Option<Vec<(String, Value)>> {
     }
     // Canonical, so that `::ffff:10.0.0.1` is in 10.0.0.0/8; Cedar does not read the mixed notation anyway.
     let source_ip = context.source_ip.map(|ip| ip.to_canonical().to_string());
-    pairs.extend(source_ip.map(|ip| ("source_ip".to_owned(), Value::new_ip(ip))));
-    pairs.extend(context.evidence_age.map(|age| {
-        ("evidence_age".to_owned(), Value::new_duration(format!("{}s", age.as_secs().min(MAX_AGE_SECONDS))))
-    }));
+    pairs.extend(source_ip.map(|ip| ("source_ip".to_owned(), extensions.ip(&ip))));
+    let age = context.evidence_age.map(|age| age.as_secs().min(MAX_AGE_SECONDS));
+    pairs.extend(age.map(|age| ("evidence_age".to_owned(), extensions.duration(age))));
     Some(pairs)
 }
 
-fn local_time(time: LocalTime) -> Option<Value> {
+fn local_time(time: LocalTime, extensions: &Extensions) -> Option<Value> {
     Value::new_record([
         ("weekday".to_owned(), text(time.weekday.as_str())),
-        ("time".to_owned(), Value::new_duration(format!("{}s", time.second_of_day))),
+        ("time".to_owned(), extensions.duration(time.second_of_day.into())),
     ])
     .ok()
 }

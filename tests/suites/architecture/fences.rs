@@ -14,6 +14,7 @@ const FENCES: &[(&str, &[&str])] = &[
     // It links OpenSSL; it never verifies a presented token.
     ("josekit", &["broker"]),
     ("cedar-policy", &["policies"]),
+    ("cedar-policy-core", &["policies"]),
     ("cel", &["cel"]),
     ("reqwest", &["http"]),
     ("kube", &["broker"]),

@@ -31,6 +31,7 @@ fn record(number: u8, time: Timestamp) -> DecisionRecord {
         scopes: Scopes::default(),
         policies: Vec::new(),
         policy_set: None,
+        shadow: None,
         questions: Vec::new(),
         token: None,
     }
