@@ -20,7 +20,7 @@ use crate::grants::{Credential, PresentedClient};
 use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
 
-pub(crate) use attested::{Attested, Method, attested_shape};
+pub(crate) use attested::{Attested, Method, language};
 pub(crate) use blueprint::{Blueprint, BlueprintError, Surroundings};
 pub(crate) use mapping::MappingError;
 pub(crate) use unix::{DigestError, ProcessError};

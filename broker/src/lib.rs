@@ -3,6 +3,7 @@
 mod app;
 mod attest;
 mod audit;
+mod claims;
 pub mod cli;
 pub mod config;
 mod findings;

@@ -7,10 +7,11 @@ use symbolon_identity::{GroupName, ProviderName};
 use symbolon_issuers::IssuerError;
 use symbolon_policies::Denial;
 use symbolon_proof::ProofError;
-use symbolon_token::TokenError;
+use symbolon_token::{ClaimName, TokenError};
 use symbolon_wire::FormError;
 
 use crate::attest::{MappingError, ProcessError};
+use crate::claims::ClaimError;
 use crate::own_tokens::OwnTokenError;
 use crate::store::Conflict;
 use crate::subject::{PresentedError, SubjectError};
@@ -193,6 +194,15 @@ pub(crate) enum Refusal {
         /// Why.
         #[source]
         source: symbolon_cel::EvalError,
+    },
+    /// A claim of the resource cannot be told.
+    #[error("the claim `{claim}` of the resource cannot be told")]
+    ClaimUndetermined {
+        /// The claim.
+        claim: ClaimName,
+        /// Why.
+        #[source]
+        source: ClaimError,
     },
     /// Policy says no.
     #[error("policy denies it")]

@@ -21,6 +21,7 @@ use crate::config::{GatewayConfig, IssuerConfig, KeysConfig};
 use crate::ids::Ids;
 use crate::judge::{Admitted, Judge};
 use crate::plan::Plan;
+use crate::policies::PolicyFolder;
 use crate::stages::verify::Verifier;
 
 /// How often to look whether every issuer has been asked.
@@ -33,6 +34,8 @@ pub struct House {
     pub judge: Judge,
     /// The issuers that it trusts.
     pub keys: Keys,
+    /// The policies that its routes ask.
+    pub policies: Vec<Arc<PolicyFolder>>,
     /// Forward, by the slot of an upstream.
     forwarders: Vec<Forwarder<Admitted>>,
     forwarding: Vec<ForwardOptions>,
@@ -155,7 +158,7 @@ impl Builder {
             plan.origins,
         );
         let judge = Judge::new(plan.routes, verifier, Arc::clone(&self.ids));
-        Ok(House { judge, keys, forwarders, forwarding: plan.forwarding })
+        Ok(House { judge, keys, policies: plan.policies, forwarders, forwarding: plan.forwarding })
     }
 
     /// Keeps the issuers' keys fresh in the background until they are replaced.

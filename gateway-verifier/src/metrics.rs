@@ -26,6 +26,10 @@ pub struct Metrics {
     /// Issuers whose keys cannot be used at the moment.
     pub issuers_without_keys: Gauge,
     reloads: Family<Reload, Counter>,
+    policy_reloads: Family<Reload, Counter>,
+    shadow: Family<Shadow, Counter>,
+    /// Policies in force, in all folders.
+    pub policies: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +44,11 @@ struct Reason {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reload {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Shadow {
     outcome: &'static str,
 }
 
@@ -70,6 +79,9 @@ impl Metrics {
             remembered_proofs: Gauge::default(),
             issuers_without_keys: Gauge::default(),
             reloads: Family::default(),
+            policy_reloads: Family::default(),
+            shadow: Family::default(),
+            policies: Gauge::default(),
         };
         registry.register("gateway_admitted", "Requests that were let through, by kind of caller", admitted);
         registry.register(
@@ -95,7 +107,22 @@ impl Metrics {
             "Changed configurations, by outcome",
             metrics.reloads.clone(),
         );
+        metrics.register_policies(registry);
         metrics
+    }
+
+    fn register_policies(&self, registry: &mut Registry) {
+        registry.register(
+            "gateway_policy_reloads",
+            "Changed policy folders, by outcome",
+            self.policy_reloads.clone(),
+        );
+        registry.register(
+            "gateway_policy_shadow",
+            "Requests that policies in shadow mode would have decided otherwise",
+            self.shadow.clone(),
+        );
+        registry.register("gateway_policies", "Policies in force", self.policies.clone());
     }
 
     /// Counts a request that was let through.
@@ -115,5 +142,16 @@ impl Metrics {
     /// Counts a changed configuration.
     pub fn reloaded(&self, taken: bool) {
         self.reloads.get_or_create(&Reload { outcome: if taken { "taken" } else { "refused" } }).inc();
+    }
+
+    /// Counts a changed policy folder.
+    pub fn policies_reloaded(&self, taken: bool) {
+        let outcome = if taken { "taken" } else { "refused" };
+        self.policy_reloads.get_or_create(&Reload { outcome }).inc();
+    }
+
+    /// Counts a request that policies in shadow mode would have decided otherwise.
+    pub fn shadowed(&self, shadow: &symbolon_policies::Shadow) {
+        self.shadow.get_or_create(&Shadow { outcome: shadow.as_str() }).inc();
     }
 }

@@ -14,4 +14,5 @@ mod jwks_outage;
 mod policies;
 mod readme;
 mod scripts;
+mod stages;
 mod verifying;

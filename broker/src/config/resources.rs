@@ -1,7 +1,7 @@
 //! The section `resources`.
 //! Not here: who may have a token for them; policies say that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -31,6 +31,9 @@ pub struct ResourceConfig {
     /// What an exchange makes for it: a token in which the caller stays visible as actor, or one in which it does not.
     #[serde(default)]
     pub exchange: ExchangeMode,
+    /// Further claims of its tokens: name to expression (CEL) over `workload` and `attested`.
+    #[serde(default)]
+    pub claims: BTreeMap<String, String>,
     /// The longest life of its tokens.
     #[serde(default = "five_minutes")]
     pub token_ttl: HumanDuration,

@@ -93,6 +93,7 @@ fn document(record: &DecisionRecord, policies: &CurrentSet) -> DecisionDocument 
         detail: record.detail.clone(),
         workload: Some(record.caller.id.as_str().to_owned()),
         target: Some(record.target_name()),
+        stages: Vec::new(),
         policies: record.policies.iter().map(|policy| policy.as_str().to_owned()).collect(),
         near_misses,
         facts: json!({

@@ -112,6 +112,7 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         Refusal::CallerRevoked => bad(Code::UnauthorizedClient, Reason::Revoked),
         Refusal::SubjectRevoked => bad(Code::InvalidRequest, Reason::Revoked),
         Refusal::GroupUndetermined { .. } => bad(Code::AccessDenied, Reason::GroupUndetermined),
+        Refusal::ClaimUndetermined { .. } => bad(Code::AccessDenied, Reason::ClaimUndetermined),
         Refusal::Denied(_) => bad(Code::AccessDenied, Reason::Denied),
         Refusal::Undetermined(_) => bad(Code::AccessDenied, Reason::Undetermined),
         Refusal::EvidenceExpiring { .. } => unproven(Reason::EvidenceExpiring),

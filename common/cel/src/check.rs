@@ -33,6 +33,7 @@ pub(crate) struct Checked {
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) variables: BTreeSet<String>,
     pub(crate) references: BTreeSet<String>,
+    pub(crate) whole: BTreeSet<String>,
 }
 
 /// Checks and rewrites a tree against the declared variables.
@@ -51,13 +52,15 @@ pub(crate) fn check(
         patterns: Vec::new(),
         variables: BTreeSet::new(),
         references: BTreeSet::new(),
+        whole: BTreeSet::new(),
+        selected: false,
     };
     let shape = checker.infer(&mut expression)?;
-    let Checker { patterns, variables, references, .. } = checker;
+    let Checker { patterns, variables, references, whole, .. } = checker;
     if is_path {
         paths::guard(&mut expression, &places)?;
     }
-    Ok(Checked { expression, shape, patterns, variables, references })
+    Ok(Checked { expression, shape, patterns, variables, references, whole })
 }
 
 struct Checker<'a> {
@@ -70,6 +73,10 @@ struct Checker<'a> {
     patterns: Vec<Pattern>,
     variables: BTreeSet<String>,
     references: BTreeSet<String>,
+    /// Variables that are used otherwise than by a field.
+    whole: BTreeSet<String>,
+    /// Whether the next node is a variable of which one field is read.
+    selected: bool,
 }
 
 impl Checker<'_> {
@@ -86,6 +93,7 @@ impl Checker<'_> {
 
     fn infer_inner(&mut self, node: &mut IdedExpr) -> Result<Shape, CompileError> {
         self.note_reference(&node.expr);
+        let selected = std::mem::take(&mut self.selected);
         match &mut node.expr {
             Expr::Unspecified => Err(self.places.error(node, Problem::Internal)),
             Expr::Literal(literal) => match literal {
@@ -99,6 +107,9 @@ impl Checker<'_> {
             },
             Expr::Ident(name) => {
                 let name = name.clone();
+                if !selected {
+                    self.whole.insert(name.clone());
+                }
                 self.variable(node, &name)
             }
             Expr::Select(_) => self.select(node),

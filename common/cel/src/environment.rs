@@ -92,7 +92,7 @@ impl Environment {
     ) -> Result<Program, CompileError> {
         let Inner { variables, env } = &*self.0;
         parse::with_room(source, env, |parsed| {
-            let Checked { expression, shape, patterns, variables, references } =
+            let Checked { expression, shape, patterns, variables, references, whole } =
                 check::check(parsed, variables, is_path)?;
             if let Some(wanted) = result.filter(|wanted| !shape.fits(wanted)) {
                 let problem = Problem::WrongShape {
@@ -104,7 +104,8 @@ impl Environment {
             }
             let env = Arc::clone(env);
             let source = source.to_owned();
-            let compiled = Compiled { source, expression, patterns, variables, references, env };
+            let compiled =
+                Compiled { source, expression, shape, patterns, variables, references, whole, env };
             Ok(Program(Arc::new(compiled)))
         })
     }

@@ -6,10 +6,12 @@ use symbolon_policies::{
     Action, Assurance, Context, Denial, PolicyFile, PolicySet, Question, Resource, Workload,
 };
 use symbolon_proof::ProofError;
+use symbolon_token::ClaimName;
 use symbolon_wire::FormError;
 
 use super::*;
 use crate::attest::MappingError;
+use crate::claims::ClaimError;
 use crate::refusal::Party;
 use crate::subject::SubjectError;
 
@@ -66,10 +68,11 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::StatusScope => 47,
         Refusal::CallerRevoked => 48,
         Refusal::SubjectRevoked => 49,
+        Refusal::ClaimUndetermined { .. } => 50,
     }
 }
 
-const VARIANTS: usize = 50;
+const VARIANTS: usize = 51;
 
 /// A denial by a set with these policies.
 fn denial(policies: &str) -> Denial {
@@ -134,6 +137,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::ProofMissing, 400, "invalid_dpop_proof", "proof_missing"),
         (Refusal::InvalidTarget("x"), 400, "invalid_target", "invalid_target"),
         (Refusal::InvalidScope("x"), 400, "invalid_scope", "invalid_scope"),
+        (Refusal::ClaimUndetermined { claim: ClaimName::parse("tenant").unwrap(), source: ClaimError::Kind }, 400, "access_denied", "claim_undetermined"),
         (Refusal::GroupUndetermined { group: GroupName::parse("g").unwrap(), source: evaluation() }, 400, "access_denied", "group_undetermined"),
         (Refusal::from(denial("")), 400, "access_denied", "denied"),
         (Refusal::from(denial("@id(\"f\") forbid (principal, action, resource);")), 400, "access_denied", "denied"),
