@@ -18,14 +18,15 @@ use crate::attest::Attestors;
 use crate::audit::Audit;
 use crate::inquiry::Inquirer;
 use crate::issue::TokenService;
+use crate::keys::SigningRing;
 use crate::limits::Gate;
-use crate::metrics::{PolicyMetrics, TokenMetrics};
+use crate::metrics::{KeyMetrics, PolicyMetrics, TokenMetrics};
 use crate::mint::Mint;
 use crate::plan::{Plan, surroundings};
 use crate::policies::Policies;
 use crate::proofs::Proofs;
 use crate::reload::PolicyReload;
-use crate::routes::{self, Decisions, Metadata, PublishedKeys, TokenRoute, token_endpoint};
+use crate::routes::{self, Decisions, KeysRoute, Metadata, Ourselves, TokenRoute, token_endpoint};
 use crate::store::LedgerMetrics;
 
 pub use error::StartError;
@@ -48,6 +49,7 @@ pub struct App {
 struct Metrics {
     connections: ServerMetrics,
     ledger: LedgerMetrics,
+    keys: KeyMetrics,
     token: TokenMetrics,
     policies: PolicyMetrics,
 }
@@ -129,6 +131,7 @@ impl Metrics {
         Self {
             connections,
             ledger: LedgerMetrics::register(registry),
+            keys: KeyMetrics::register(registry),
             token: TokenMetrics::register(registry),
             policies,
         }
@@ -145,7 +148,7 @@ impl Serving<'_> {
 #[derive(Debug)]
 struct Service {
     metadata: Arc<Metadata>,
-    keys: Arc<PublishedKeys>,
+    keys: Arc<SigningRing>,
     token: Arc<TokenRoute>,
     policies: Arc<Policies>,
 }
@@ -157,11 +160,11 @@ impl Service {
         foundation: &Foundation,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let Plan { config, blueprint, groups, resources, policies, client, .. } = plan;
+        let Plan { config, schedule, blueprint, groups, resources, policies, client, .. } = plan;
         let ours = surroundings(issuer);
         let issuers = foundation.issuers(&config.store, blueprint.issuer_settings(&ours)?, &client)?;
         let attestors: Attestors = blueprint.build(&issuers, &ours)?;
-        let metadata = Arc::new(Metadata::new(issuer, &resources.scopes()));
+        let metadata = Arc::new(Metadata::new(issuer, &resources.scopes(), &schedule.algorithms));
         let policies = Arc::new(Policies::new(config.policies, policies));
         let service = TokenService {
             clock: Arc::clone(&foundation.clock),
@@ -177,7 +180,7 @@ impl Service {
             },
         };
         let gate = Gate::new(&config.limits);
-        let keys = Arc::new(PublishedKeys::of(&foundation.keys)?);
+        let keys = Arc::clone(&foundation.keys);
         let token = Arc::new(TokenRoute { service, gate, metrics: metrics.token.clone() });
         Ok(Self { metadata, keys, token, policies })
     }
@@ -196,8 +199,10 @@ impl Service {
         }
         if let Some(admin_api) = admin_api {
             let store = Arc::clone(&foundation.store);
-            let uid = rustix::process::geteuid().as_raw();
-            let router = routes::admin(Arc::new(Decisions { store, policies, uid }));
+            let ourselves = Ourselves::of_this_process();
+            let desk = foundation.key_desk.clone();
+            let decisions = Arc::new(Decisions { store, policies, ourselves });
+            let router = routes::admin(decisions, Arc::new(KeysRoute { desk, ourselves }));
             serving.server("admin_socket", admin_api).serve(router, serving.lifecycle);
         }
     }

@@ -2,6 +2,7 @@
 //! Not here: what the sections become (`plan`).
 
 mod clients;
+mod keys;
 mod limits;
 mod listen;
 mod outbound;
@@ -18,6 +19,7 @@ use symbolon_daemon::telemetry::TelemetryConfig;
 use symbolon_identity::{GroupName, IssuerUrl, TrustDomain};
 
 pub use clients::ClientConfig;
+pub use keys::{KeysConfig, SigningAlgorithm};
 pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
 pub use outbound::OutboundConfig;
@@ -38,6 +40,9 @@ pub struct Config {
     pub listen: ListenConfig,
     /// Where to remember.
     pub store: StoreConfig,
+    /// How signing keys come and go.
+    #[serde(default)]
+    pub keys: KeysConfig,
     /// Who vouches for workloads.
     #[serde(default)]
     pub trust_providers: Vec<ProviderConfig>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use symbolon_identity::{IssuerUrl, Scopes, Timestamp, TokenId};
-use symbolon_jws::{base64url, random_bytes};
+use symbolon_jws::{Thumbprint, base64url, random_bytes};
 use symbolon_policies::PolicyId;
 use symbolon_token::{Claims, Confirmation, SignedToken, TokenType, sign};
 
@@ -60,6 +60,9 @@ pub(crate) struct TokenNote {
     pub(crate) expires_at: Timestamp,
     /// What set its end.
     pub(crate) bounded_by: Bound,
+    /// The key that signed it; none in records from before keys were noted.
+    #[serde(default)]
+    pub(crate) key: Option<Thumbprint>,
 }
 
 /// What sets the end of a token.
@@ -138,14 +141,16 @@ impl Mint {
             confirmation: key.map(Confirmation::to_key),
             ..Claims::new((&self.issuer).into(), subject.as_claim().clone(), audience, expires_at)
         };
-        let token = sign(&claims, TokenType::AccessToken, self.keys.active()).map_err(Refusal::Signing)?;
+        let algorithm = permit.resource().algorithm;
+        let signer = self.keys.signer(algorithm).ok_or(Refusal::NoSigningKey(algorithm))?;
+        let token = sign(&claims, TokenType::AccessToken, &signer).map_err(Refusal::Signing)?;
         Ok(Minted {
             token,
             lifetime: expires_at.saturating_since(now),
             is_bound: key.is_some(),
             scopes: permit.scopes().clone(),
             policies: permit.policies().to_vec(),
-            note: TokenNote { id, expires_at, bounded_by },
+            note: TokenNote { id, expires_at, bounded_by, key: Some(signer.thumbprint()) },
         })
     }
 }

@@ -2,6 +2,7 @@
 //! Not here: sockets, the store, tasks (`app`).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use symbolon_config::{ConfigErrors, Environment};
 use symbolon_daemon::{Clock, SystemClock};
@@ -13,7 +14,7 @@ use crate::attest::{Blueprint, Surroundings};
 use crate::config::{Config, StoreConfig};
 use crate::findings::Findings;
 use crate::groups::Groups;
-use crate::keys::Seal;
+use crate::keys::{Schedule, Seal};
 use crate::policies::CurrentSet;
 use crate::resources::Resources;
 use crate::routes::token_endpoint;
@@ -22,7 +23,8 @@ use crate::routes::token_endpoint;
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) config: Config,
-    pub(crate) seal: Seal,
+    pub(crate) seal: Arc<Seal>,
+    pub(crate) schedule: Schedule,
     pub(crate) blueprint: Blueprint,
     pub(crate) groups: Groups,
     pub(crate) resources: Resources,
@@ -63,6 +65,7 @@ impl Plan {
         let blueprint = Blueprint::draw(config, findings);
         let groups = Groups::build(&config.groups, findings);
         let resources = Resources::build(&config.resources, findings);
+        let schedule = Schedule::build(config, findings);
         check_the_rest(config, findings);
         let seal = seal(&config.store, findings);
         let policies = policies(config, findings);
@@ -72,7 +75,8 @@ impl Plan {
         }
         Some(Self {
             config: config.clone(),
-            seal: seal?,
+            seal: Arc::new(seal?),
+            schedule,
             blueprint,
             groups,
             resources,

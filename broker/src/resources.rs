@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_identity::{Audience, Scopes};
+use symbolon_jws::Algorithm;
 
 use crate::config::{Binding, ResourceConfig};
 use crate::findings::Findings;
@@ -31,6 +32,8 @@ pub(crate) struct Resource {
     pub(crate) offered: Scopes,
     /// The longest life of its tokens.
     pub(crate) ttl: Duration,
+    /// What its tokens are signed with.
+    pub(crate) algorithm: Algorithm,
     binding: Binding,
     default: Scopes,
 }
@@ -92,6 +95,7 @@ impl Resource {
             audience: config.audience.clone(),
             offered: config.scopes.iter().cloned().collect(),
             ttl: config.token_ttl.as_duration(),
+            algorithm: config.algorithm.into(),
             binding: config.binding,
             default: config.default_scopes.iter().cloned().collect(),
         }

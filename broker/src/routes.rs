@@ -3,7 +3,9 @@
 
 mod decisions;
 pub(crate) mod error;
+mod guard;
 mod jwks;
+mod keys;
 mod metadata;
 mod token;
 
@@ -14,13 +16,16 @@ use axum::routing::{get, post};
 use symbolon_identity::IssuerUrl;
 use symbolon_wire::{paths, well_known_inserted};
 
+use crate::keys::SigningRing;
+
 pub(crate) use decisions::Decisions;
-pub(crate) use jwks::{PublishError, PublishedKeys};
+pub(crate) use guard::Ourselves;
+pub(crate) use keys::KeysRoute;
 pub(crate) use metadata::{Metadata, token_endpoint};
 pub(crate) use token::TokenRoute;
 
 /// What both public listeners serve, TCP and the attestation socket.
-pub(crate) fn public(metadata: Arc<Metadata>, keys: Arc<PublishedKeys>, token: Arc<TokenRoute>) -> Router {
+pub(crate) fn public(metadata: Arc<Metadata>, keys: Arc<SigningRing>, token: Arc<TokenRoute>) -> Router {
     let path = issuer_path(metadata.issuer());
     let mut documents = Router::new();
     for well_known in [paths::OPENID_CONFIGURATION, paths::AUTHORIZATION_SERVER_METADATA] {
@@ -35,8 +40,15 @@ pub(crate) fn public(metadata: Arc<Metadata>, keys: Arc<PublishedKeys>, token: A
 }
 
 /// What the admin socket serves beyond health and metrics.
-pub(crate) fn admin(decisions: Arc<Decisions>) -> Router {
-    Router::new().route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::serve)).with_state(decisions)
+pub(crate) fn admin(decisions: Arc<Decisions>, keys: Arc<KeysRoute>) -> Router {
+    let under_keys = |rest: &str| format!("{}{rest}", paths::KEYS);
+    Router::new()
+        .route(paths::KEYS, get(keys::list))
+        .route(&under_keys("/rotate"), post(keys::rotate))
+        .route(&under_keys("/{kid}/retire"), post(keys::retire))
+        .route(&under_keys("/{kid}/revoke"), post(keys::revoke))
+        .with_state(keys)
+        .route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::serve).with_state(decisions))
 }
 
 /// The path of an issuer, without a slash at its end; empty for most.

@@ -9,11 +9,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
-use symbolon_http::server::{ConnectionInfo, Peer};
+use symbolon_http::server::ConnectionInfo;
 use symbolon_identity::DecisionId;
 use symbolon_policies::{Condition, ExplainedPolicy, Verdict};
 use symbolon_wire::{Atom, DecisionDocument, NearMiss, Outcome};
 
+use super::guard::Ourselves;
 use crate::policies::{CurrentSet, Policies};
 use crate::record::DecisionRecord;
 use crate::store::Store;
@@ -25,8 +26,8 @@ pub(crate) struct Decisions {
     pub(crate) store: Arc<dyn Store>,
     /// The policies in force.
     pub(crate) policies: Arc<Policies>,
-    /// Our own user.
-    pub(crate) uid: u32,
+    /// Who may ask.
+    pub(crate) ourselves: Ourselves,
 }
 
 pub(super) async fn serve(
@@ -41,8 +42,8 @@ pub(super) async fn serve(
 
 impl Decisions {
     async fn answer(&self, connection: &ConnectionInfo, id: &str) -> Response {
-        if !self.may_ask(connection) {
-            return problem(StatusCode::FORBIDDEN, "the admin socket is for the broker's own user and root");
+        if self.ourselves.admit(connection).is_none() {
+            return problem(StatusCode::FORBIDDEN, Ourselves::REFUSAL);
         }
         let Ok(id) = DecisionId::parse(id) else {
             return problem(StatusCode::BAD_REQUEST, "this is not a decision id");
@@ -58,13 +59,6 @@ impl Decisions {
                 tracing::error!(event.name = "store.read_failed", error, "a decision cannot be read");
                 problem(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer")
             }
-        }
-    }
-
-    fn may_ask(&self, connection: &ConnectionInfo) -> bool {
-        match connection.peer() {
-            Peer::Unix(peer) => peer.uid() == self.uid || peer.uid() == 0,
-            Peer::Tcp(_) => false,
         }
     }
 

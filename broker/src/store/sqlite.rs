@@ -3,17 +3,19 @@
 
 mod batch;
 mod file;
+mod keys;
 
 use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use symbolon_audit::Chain;
 use symbolon_identity::{DecisionId, Origin, Timestamp};
 use tokio::sync::Mutex;
 
-use super::{Entry, SealedKey, Store, StoreError, StoreFuture, Verdict, schema};
+use super::{Entry, Store, StoreError, StoreFuture, StoredKey, Verdict, schema};
+use crate::keys::RevokedKey;
 use crate::record::DecisionRecord;
 use file::Claim;
 
@@ -83,36 +85,6 @@ impl SqliteStore {
         text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| row)
     }
 
-    async fn read_sealed_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
-        let mut writer = self.writer.lock().await;
-        let rows =
-            sqlx::query("SELECT key_id, sealed, created_at FROM signing_keys ORDER BY created_at, rowid")
-                .fetch_all(&mut writer.connection)
-                .await?;
-        let read = |row: &sqlx::sqlite::SqliteRow| -> Result<SealedKey, StoreError> {
-            let seconds: i64 = row.try_get("created_at")?;
-            let created_at =
-                u64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_secs(seconds).ok());
-            Ok(SealedKey {
-                key_id: row.try_get("key_id")?,
-                sealed: row.try_get("sealed")?,
-                created_at: created_at.ok_or(StoreError::Row { table: "signing_keys" })?,
-            })
-        };
-        rows.iter().map(read).collect()
-    }
-
-    async fn write_sealed_key(&self, key: SealedKey) -> Result<(), StoreError> {
-        let mut writer = self.writer.lock().await;
-        sqlx::query("INSERT INTO signing_keys (key_id, sealed, created_at) VALUES (?, ?, ?)")
-            .bind(key.key_id)
-            .bind(key.sealed)
-            .bind(batch::seconds(key.created_at))
-            .execute(&mut writer.connection)
-            .await?;
-        Ok(())
-    }
-
     async fn forget(&self, now: Timestamp, decisions_before: Timestamp) -> Result<u64, StoreError> {
         // Ids sort by time: the smallest id of that second divides old from new.
         let first_kept = DecisionId::new(Origin::Broker, decisions_before, [0; 10]);
@@ -124,6 +96,7 @@ impl SqliteStore {
             for table in [
                 "DELETE FROM used WHERE digest IN (SELECT digest FROM used WHERE expires_at < ? LIMIT 500)",
                 "DELETE FROM evidence_keys WHERE digest IN (SELECT digest FROM evidence_keys WHERE expires_at < ? LIMIT 500)",
+                "DELETE FROM revoked_keys WHERE key_id IN (SELECT key_id FROM revoked_keys WHERE until < ? LIMIT 500)",
             ] {
                 let done =
                     sqlx::query(table).bind(batch::seconds(now)).execute(&mut writer.connection).await?;
@@ -149,12 +122,12 @@ impl Store for SqliteStore {
         Box::pin(self.read_decision(id))
     }
 
-    fn sealed_keys(&self) -> StoreFuture<'_, Vec<SealedKey>> {
-        Box::pin(self.read_sealed_keys())
+    fn keys(&self) -> StoreFuture<'_, Vec<StoredKey>> {
+        Box::pin(keys::read(&self.readers))
     }
 
-    fn add_sealed_key(&self, key: SealedKey) -> StoreFuture<'_, ()> {
-        Box::pin(self.write_sealed_key(key))
+    fn revoked_kids(&self, now: Timestamp) -> StoreFuture<'_, Vec<RevokedKey>> {
+        Box::pin(keys::read_revoked(&self.readers, now))
     }
 
     fn prune(&self, now: Timestamp, decisions_before: Timestamp) -> StoreFuture<'_, u64> {

@@ -48,10 +48,11 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::Conflict(_) => 31,
         Refusal::Signing(_) => 32,
         Refusal::Random(_) => 33,
+        Refusal::NoSigningKey(_) => 34,
     }
 }
 
-const VARIANTS: usize = 34;
+const VARIANTS: usize = 35;
 
 /// A denial by a set with these policies.
 fn denial(policies: &str) -> Denial {
@@ -124,6 +125,8 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Conflict(Conflict::EvidenceReplayed), 401, "invalid_client", "evidence_replayed"),
         (Refusal::Conflict(Conflict::EvidenceKeyMismatch), 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::Conflict(Conflict::ProofReplayed), 400, "invalid_dpop_proof", "proof_replayed"),
+        (Refusal::Conflict(Conflict::SigningKeyGone), 503, "temporarily_unavailable", "token_unavailable"),
+        (Refusal::NoSigningKey(symbolon_jws::Algorithm::Rs256), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::Signing(TokenError::WrongType), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::Random(symbolon_jws::CryptoError), 503, "temporarily_unavailable", "token_unavailable"),
     ]

@@ -7,6 +7,7 @@ use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use symbolon_audit::{Chain, Record};
 use symbolon_identity::Timestamp;
 
+use super::keys;
 use crate::record::DecisionRecord;
 use crate::store::{Conflict, Entry, StoreError, Use, Verdict};
 
@@ -29,10 +30,20 @@ pub(super) async fn commit(
 ) -> Result<(Vec<Verdict>, Chain), StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let mut verdicts = Vec::with_capacity(batch.len());
+    let gone = keys::note_tokens(&mut transaction, &batch).await?;
     for entry in batch {
+        let is_gone = entry.signed_by().is_some_and(|(key, _)| gone.contains(&key));
         verdicts.push(match entry {
             Entry::Decision { uses, record } => {
+                let uses = if is_gone { Err(Conflict::SigningKeyGone) } else { Ok(uses) };
                 put_decision(&mut transaction, &mut chain, uses, *record).await?
+            }
+            Entry::Keys(turn) => {
+                keys::turn(&mut transaction, &turn).await?;
+                for record in turn.records() {
+                    put_line(&mut transaction, &mut chain, &record).await?;
+                }
+                Verdict::Recorded
             }
             Entry::Event(event) => {
                 put_line(&mut transaction, &mut chain, &event).await?;
@@ -47,10 +58,14 @@ pub(super) async fn commit(
 async fn put_decision(
     transaction: &mut Transaction<'_, Sqlite>,
     chain: &mut Chain,
-    uses: Vec<Use>,
+    uses: Result<Vec<Use>, Conflict>,
     mut record: DecisionRecord,
 ) -> Result<Verdict, StoreError> {
-    let verdict = match take_all(transaction, uses).await? {
+    let conflict = match uses {
+        Ok(uses) => take_all(transaction, uses).await?,
+        Err(conflict) => Some(conflict),
+    };
+    let verdict = match conflict {
         None => Verdict::Recorded,
         Some(conflict) => {
             record.refuse(conflict.reason());
