@@ -16,7 +16,8 @@ use crate::output::{self, Format};
 
 mod render;
 
-const BROKER_SOCKET: &str = "/run/symbolon/admin.sock";
+/// Where the admin socket of an installed broker is.
+pub(crate) const BROKER_SOCKET: &str = "/run/symbolon/admin.sock";
 const GATEWAY_SOCKET: &str = "/run/symbolon/gateway-admin.sock";
 
 /// Options of `symbolon explain`.
