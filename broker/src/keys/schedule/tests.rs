@@ -92,7 +92,9 @@ impl World {
             if steps.is_empty() {
                 break;
             }
-            steps.into_iter().for_each(|step| self.take(step));
+            for step in steps {
+                self.take(step);
+            }
         }
         assert_eq!(self.schedule.due(&self.keys, self.now()), [], "it comes to rest");
         self.check();
@@ -113,7 +115,9 @@ impl World {
                 let lead = u64::try_from(self.schedule.lead.as_millis()).unwrap();
                 assert!(shown >= lead, "it signs after {shown} ms of {lead}");
                 assert!(retires.is_some(), "there was no key that signs");
-                retires.into_iter().for_each(|id| KeyChange::Retire { id, at }.apply(&mut self.keys));
+                if let Some(id) = retires {
+                    KeyChange::Retire { id, at }.apply(&mut self.keys);
+                }
                 KeyChange::Activate { id, at }.apply(&mut self.keys);
             }
             Step::Retire(_) => unreachable!("all algorithms stay in use"),
