@@ -69,7 +69,7 @@ impl Schedule {
         let next = find(keys, algorithm, Phase::Published);
         match (active, next) {
             (None, None) => Some(Step::Begin(algorithm)),
-            // Only a store that was altered by hand has no key that signs; waiting would help nobody.
+            // After a revoke for which no fresh key could be made. Verifiers ask for an unknown key; waiting helps nobody.
             (None, Some(next)) => Some(Step::Activate { id: next.id, retires: None }),
             (Some(active), Some(next)) => (self.signs_from(next) <= now)
                 .then_some(Step::Activate { id: next.id, retires: Some(active.id) }),

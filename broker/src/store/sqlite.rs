@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
-use symbolon_audit::Chain;
 use symbolon_identity::{DecisionId, Origin, Timestamp};
 use tokio::sync::Mutex;
 
 use super::{Entry, Store, StoreError, StoreFuture, StoredKey, Verdict, schema};
 use crate::keys::RevokedKey;
 use crate::record::DecisionRecord;
+use batch::End;
 use file::Claim;
 
 const BUSY: Duration = Duration::from_secs(5);
@@ -33,8 +33,8 @@ pub(crate) struct SqliteStore {
 #[derive(Debug)]
 struct Writer {
     connection: SqliteConnection,
-    /// Where the audit chain ends; none if that has to be read again.
-    chain: Option<Chain>,
+    /// What the next commit goes on from; none if that has to be read again.
+    end: Option<End>,
 }
 
 impl SqliteStore {
@@ -54,25 +54,25 @@ impl SqliteStore {
             .connect()
             .await?;
         schema::upgrade(&mut connection).await?;
-        let chain = batch::end_of_chain(&mut connection).await?;
+        let end = End::read(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY)
             .connect_lazy_with(options.read_only(true));
-        let writer = Mutex::new(Writer { connection, chain: Some(chain) });
+        let writer = Mutex::new(Writer { connection, end: Some(end) });
         Ok(Self { writer, readers, _claim: claim })
     }
 
     async fn commit_batch(&self, batch: Vec<Entry>) -> Result<Vec<Verdict>, StoreError> {
         let mut writer = self.writer.lock().await;
-        let Writer { connection, chain } = &mut *writer;
-        // Taken, so that after any failure the end of the chain is read from what is really there.
-        let before = match chain.take() {
+        let Writer { connection, end } = &mut *writer;
+        // Taken, so that after any failure it is read from what is really there.
+        let before = match end.take() {
             Some(known) => known,
-            None => batch::end_of_chain(connection).await?,
+            None => End::read(connection).await?,
         };
         let (verdicts, after) = batch::commit(connection, before, batch).await?;
-        *chain = Some(after);
+        *end = Some(after);
         Ok(verdicts)
     }
 

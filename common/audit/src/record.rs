@@ -116,6 +116,9 @@ pub struct Token {
     /// What set the lifetime, such as `policy` or `evidence`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bounded_by: Option<String>,
+    /// The thumbprint of the key that signed it, so that a stolen key's tokens can be found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// One record.

@@ -124,30 +124,50 @@ async fn make(transaction: &mut Transaction<'_, Sqlite>, change: &KeyChange) -> 
     }
 }
 
-/// Notes until when the tokens of a batch need their keys; returns the keys that are gone.
+/// Until when the keys in the file are needed, as far as this process has noted it there.
 ///
-/// One statement a key, not a token: a batch is signed by one key or two.
-pub(super) async fn note_tokens(
-    transaction: &mut Transaction<'_, Sqlite>,
-    batch: &[Entry],
-) -> Result<HashSet<Thumbprint>, StoreError> {
-    let mut needed: HashMap<Thumbprint, Timestamp> = HashMap::new();
-    for (key, expires_at) in batch.iter().filter_map(Entry::signed_by) {
-        let until = needed.entry(key).or_insert(expires_at);
-        *until = expires_at.max(*until);
-    }
-    let mut gone = HashSet::new();
-    for (key, until) in needed {
-        let done = sqlx::query(
-            "UPDATE signing_keys SET tokens_until = max(coalesce(tokens_until, 0), ?) WHERE key_id = ?",
-        )
-        .bind(seconds(until))
-        .bind(key.to_string())
-        .execute(&mut **transaction)
-        .await?;
-        if done.rows_affected() == 0 {
-            gone.insert(key);
+/// It saves most statements: times are whole seconds, and in one second a key signs many tokens. It is worth nothing
+/// after a commit that failed or that changed the keys.
+#[derive(Debug, Default)]
+pub(super) struct Noted(HashMap<Thumbprint, Timestamp>);
+
+impl Noted {
+    /// Notes until when the tokens of a batch need their keys; returns the keys that are gone.
+    pub(super) async fn note(
+        &mut self,
+        transaction: &mut Transaction<'_, Sqlite>,
+        batch: &[Entry],
+    ) -> Result<HashSet<Thumbprint>, StoreError> {
+        let mut needed: HashMap<Thumbprint, Timestamp> = HashMap::new();
+        for (key, expires_at) in batch.iter().filter_map(Entry::signed_by) {
+            let until = needed.entry(key).or_insert(expires_at);
+            *until = expires_at.max(*until);
         }
+        needed.retain(|key, until| self.0.get(key).is_none_or(|noted| noted < until));
+        let mut gone = HashSet::new();
+        for (key, until) in needed {
+            if need(transaction, key, until).await? {
+                self.0.insert(key, until);
+            } else {
+                gone.insert(key);
+            }
+        }
+        Ok(gone)
     }
-    Ok(gone)
+}
+
+/// Notes until when a key is needed; says whether there is such a key.
+async fn need(
+    transaction: &mut Transaction<'_, Sqlite>,
+    key: Thumbprint,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE signing_keys SET tokens_until = max(coalesce(tokens_until, 0), ?) WHERE key_id = ?",
+    )
+    .bind(seconds(until))
+    .bind(key.to_string())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }

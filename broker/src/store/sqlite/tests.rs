@@ -1,6 +1,6 @@
 mod keys;
 
-use symbolon_audit::{Event, Outcome as AuditOutcome, Record};
+use symbolon_audit::{Chain, Event, Outcome as AuditOutcome, Record};
 use symbolon_identity::{ReasonCode, Scopes, WorkloadId};
 use symbolon_jws::Thumbprint;
 use symbolon_policies::{Assurance, Workload};

@@ -87,6 +87,8 @@ async fn a_token_of_a_key_that_was_revoked_meanwhile_is_not_given() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     store.commit(turn(vec![active(1)])).await.unwrap();
+    // What was noted for a longer-lived token must not stand in for a look at the key.
+    store.commit(vec![signed(4, 1, 1500)]).await.unwrap();
     let revoked = RevokedKey { id: id(1), revoked_at: at(1000), until: at(5000) };
     store.commit(turn(vec![KeyChange::Revoke(revoked), active(2)])).await.unwrap();
     let verdicts = store.commit(vec![signed(1, 1, 1300), signed(2, 2, 1300)]).await.unwrap();
@@ -103,8 +105,8 @@ async fn a_token_of_a_key_that_was_revoked_meanwhile_is_not_given() {
     assert!(store.revoked_kids(at(5001)).await.unwrap().is_empty());
     assert_eq!(
         store.prune(at(5001), at(0)).await.unwrap(),
-        1 + 2,
-        "the revocation and two pieces of evidence"
+        1 + 3,
+        "the revocation and three pieces of evidence"
     );
 }
 
