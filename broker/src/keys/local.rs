@@ -1,6 +1,8 @@
 //! Making signing keys on this machine.
 //! The one place that generates keys; josekit makes them, our own code signs with them.
 
+use std::fmt;
+
 use josekit::JoseError;
 use josekit::jwk::{Ed25519, Jwk, P_256};
 use symbolon_jws::{Algorithm, SigningKey, SigningKeyError};
@@ -10,10 +12,15 @@ use zeroize::Zeroizing;
 const RSA_BITS: u32 = 2048;
 
 /// A new key and its private JWK, to be sealed.
-#[derive(Debug)]
 pub(super) struct Generated {
     pub(super) key: SigningKey,
     pub(super) private: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Generated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generated").field("key", &self.key).finish_non_exhaustive()
+    }
 }
 
 /// Why no key was made.
@@ -65,6 +72,7 @@ mod tests {
             assert_eq!(again.algorithm(), algorithm);
             let token = again.sign(&SigningHeader::typed("at+jwt"), b"{}").unwrap();
             UnverifiedJws::parse(&token).unwrap().verify(generated.key.verifying_key()).unwrap();
+            assert!(!format!("{generated:?}").contains("private"), "{generated:?}");
         }
     }
 

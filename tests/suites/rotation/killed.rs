@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::Value;
+use sqlx::{Connection as _, Row as _, SqliteConnection};
 use symbolon_e2e::http::Call;
 use symbolon_e2e::machine::{now, soak};
 use symbolon_e2e::process::wait_for;
@@ -42,6 +44,44 @@ async fn one_key_signs_after_a_kill_at_any_change() {
         }
     }
     ring.broker.process.stop(Signal::TERM).await;
+    check_store(&ring).await;
+}
+
+/// The keys are what their records say: no change without its record, no record without its change.
+async fn check_store(ring: &Ring) {
+    let url = format!("sqlite://{}", ring.broker.folder.path().join("broker.db").display());
+    let mut store = SqliteConnection::connect(&url).await.unwrap();
+    let lines: Vec<String> =
+        sqlx::query_scalar("SELECT line FROM audit ORDER BY seq").fetch_all(&mut store).await.unwrap();
+    let mut recorded: BTreeMap<String, &str> = BTreeMap::new();
+    for line in &lines {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let Some(key) = record["details"]["key"].as_str().map(str::to_owned) else { continue };
+        match record["event.name"].as_str().unwrap() {
+            "key.published" => assert!(recorded.insert(key, "published").is_none()),
+            "key.activated" => assert!(matches!(recorded.insert(key, "active"), None | Some("published"))),
+            "key.retired" => assert_eq!(recorded.insert(key, "retired"), Some("active")),
+            "key.removed" => assert_eq!(recorded.remove(&key), Some("retired")),
+            other => panic!("{other}"),
+        }
+    }
+    let rows = sqlx::query("SELECT key_id, activated_at, retired_at FROM signing_keys").fetch_all(&mut store);
+    let kept: BTreeMap<String, &str> = rows
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let state =
+                match (row.get::<Option<i64>, _>("activated_at"), row.get::<Option<i64>, _>("retired_at")) {
+                    (_, Some(_)) => "retired",
+                    (Some(_), None) => "active",
+                    (None, None) => "published",
+                };
+            (row.get("key_id"), state)
+        })
+        .collect();
+    assert_eq!(kept, recorded);
+    assert!(kept.len() > ALGORITHMS.len(), "nothing rotated");
 }
 
 async fn tag(ring: &Ring) -> String {
