@@ -20,7 +20,7 @@ use crate::inquiry::Inquirer;
 use crate::inspect::Inspector;
 use crate::issue::TokenService;
 use crate::limits::Gate;
-use crate::metrics::{PolicyMetrics, TokenMetrics};
+use crate::metrics::{KeyMetrics, PolicyMetrics, TokenMetrics};
 use crate::mint::Mint;
 use crate::own_tokens::OwnTokens;
 use crate::plan::{Plan, surroundings};
@@ -29,8 +29,8 @@ use crate::proofs::Proofs;
 use crate::reload::PolicyReload;
 use crate::routes::door::Door;
 use crate::routes::{
-    self, Decisions, InspectRoutes, Metadata, Operators, Public, PublishedKeys, RevocationRoutes,
-    StatusParts, StatusRoute, TokenRoute, token_endpoint,
+    self, Decisions, InspectRoutes, KeysRoute, Metadata, Operators, Public, RevocationRoutes, StatusParts,
+    StatusRoute, TokenRoute, token_endpoint,
 };
 use crate::store::LedgerMetrics;
 use crate::subject::Subjects;
@@ -55,6 +55,7 @@ pub struct App {
 struct Metrics {
     connections: ServerMetrics,
     ledger: LedgerMetrics,
+    keys: KeyMetrics,
     token: TokenMetrics,
     policies: PolicyMetrics,
 }
@@ -136,6 +137,7 @@ impl Metrics {
         Self {
             connections,
             ledger: LedgerMetrics::register(registry),
+            keys: KeyMetrics::register(registry),
             token: TokenMetrics::register(registry),
             policies,
         }
@@ -162,7 +164,18 @@ impl Service {
         foundation: &Foundation,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let Plan { config, blueprint, foreign, groups, resources, local_times, policies, client, .. } = plan;
+        let Plan {
+            config,
+            schedule,
+            blueprint,
+            foreign,
+            groups,
+            resources,
+            local_times,
+            policies,
+            client,
+            ..
+        } = plan;
         let ours = surroundings(issuer);
         let folder = issuer_keys(&config.store);
         let evidence = blueprint.issuer_settings(&ours)?;
@@ -180,7 +193,7 @@ impl Service {
         ));
         let subjects =
             Subjects { own: Arc::clone(&own), foreign: foreign.build(&presented, &ourselves, &resources) };
-        let metadata = Arc::new(Metadata::new(issuer, &resources.scopes()));
+        let metadata = Arc::new(Metadata::new(issuer, &resources.scopes(), &schedule.algorithms));
         let policies = Arc::new(Policies::new(config.policies, local_times.names(), policies));
         let inquirer = Arc::new(Inquirer {
             resources,
@@ -213,7 +226,7 @@ impl Service {
             gate,
         };
         let status = Arc::new(StatusRoute::new(issuer, parts)?);
-        let keys = Arc::new(PublishedKeys::of(&foundation.keys)?);
+        let keys = Arc::clone(&foundation.keys);
         let inspector = Inspector {
             introspections: Proofs::new(issuer.join(paths::INTROSPECT)),
             givings_back: Proofs::new(issuer.join(paths::REVOKE)),
@@ -253,7 +266,12 @@ impl Service {
                 store: Arc::clone(&store),
                 clock: Arc::clone(&foundation.clock),
             });
-            let router = routes::admin(Arc::new(Decisions { store, policies, operators }), revocations);
+            let desk = foundation.key_desk.clone();
+            let router = routes::admin(
+                Arc::new(Decisions { store, policies, operators }),
+                revocations,
+                Arc::new(KeysRoute { desk, operators }),
+            );
             serving.server("admin_socket", admin_api).serve(router, serving.lifecycle);
         }
     }

@@ -142,6 +142,9 @@ impl Inquirer {
         if resources.windows(2).any(|pair| matches!(pair, [one, other] if one.exchange != other.exchange)) {
             return Err(Refusal::InvalidTarget("one of several that differ in `exchange`"));
         }
+        if resources.windows(2).any(|pair| matches!(pair, [one, other] if one.algorithm != other.algorithm)) {
+            return Err(Refusal::InvalidTarget("one of several that differ in `algorithm`"));
+        }
         if let Some(requested) = &request.scopes {
             let is_offered = |scope| resources.iter().any(|resource| resource.offered.contains(scope));
             if !requested.iter().all(is_offered) {

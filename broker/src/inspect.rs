@@ -87,6 +87,7 @@ impl Inspector {
                 id: id.as_str().to_owned(),
                 expires_at: claims.expires_at,
                 bounded_by: None,
+                key: Some(token.key_thumbprint().to_string()),
             }),
             decision_id: Some(presented.id.clone()),
             ..Record::new(Event::TokenRevoked, now, outcome)

@@ -1,4 +1,4 @@
-//! What the token endpoint and the reload of policies count.
+//! What the token endpoint, the reload of policies and the signing keys count.
 //! Not here: metrics of connections, tasks and the store, which their owners register.
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,6 +11,8 @@ use symbolon_daemon::Registry;
 use symbolon_daemon::metrics::duration_histogram;
 use symbolon_identity::ReasonCode;
 use symbolon_policies::Shadow;
+
+use crate::keys::{KeyChange, KeyLife, Phase};
 
 /// Answers of the token endpoint.
 #[derive(Debug, Clone)]
@@ -120,5 +122,56 @@ impl PolicyMetrics {
     /// Notes the number of policies in force.
     pub(crate) fn set(&self, policies: usize) {
         self.policies.set(i64::try_from(policies).unwrap_or(i64::MAX));
+    }
+}
+
+/// The signing keys.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyMetrics {
+    keys: Family<PhaseLabels, Gauge>,
+    changes: Family<ChangeLabels, Counter>,
+    failures: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangeLabels {
+    change: &'static str,
+}
+
+impl KeyMetrics {
+    /// Adds the families to `registry`.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics =
+            Self { keys: Family::default(), changes: Family::default(), failures: Counter::default() };
+        registry.register("broker_signing_keys", "Signing keys by phase of life", metrics.keys.clone());
+        let help = "Changes to the signing keys";
+        registry.register("broker_signing_key_changes", help, metrics.changes.clone());
+        let help = "Changes to the signing keys that were due and failed";
+        registry.register("broker_signing_key_failures", help, metrics.failures.clone());
+        metrics
+    }
+
+    /// Notes the keys.
+    pub(crate) fn show(&self, keys: &[KeyLife]) {
+        for phase in [Phase::Published, Phase::Active, Phase::Retired] {
+            let count = keys.iter().filter(|key| key.phase() == phase).count();
+            let labels = PhaseLabels { phase: phase.as_str() };
+            self.keys.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Counts a change.
+    pub(crate) fn changed(&self, change: &KeyChange) {
+        self.changes.get_or_create(&ChangeLabels { change: change.as_str() }).inc();
+    }
+
+    /// Counts a change that failed.
+    pub(crate) fn failed(&self) {
+        self.failures.inc();
     }
 }

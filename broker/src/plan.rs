@@ -2,6 +2,7 @@
 //! Not here: sockets, the store, tasks (`app`).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use symbolon_config::{ConfigErrors, Environment};
 use symbolon_daemon::{Clock, SystemClock};
@@ -14,7 +15,7 @@ use crate::attest::{Blueprint, Surroundings};
 use crate::config::{Config, StoreConfig};
 use crate::findings::Findings;
 use crate::groups::Groups;
-use crate::keys::Seal;
+use crate::keys::{Schedule, Seal};
 use crate::policies::CurrentSet;
 use crate::resources::Resources;
 use crate::routes::token_endpoint;
@@ -24,7 +25,8 @@ use crate::subject::ForeignPlan;
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) config: Config,
-    pub(crate) seal: Seal,
+    pub(crate) seal: Arc<Seal>,
+    pub(crate) schedule: Schedule,
     pub(crate) blueprint: Blueprint,
     pub(crate) foreign: ForeignPlan,
     pub(crate) groups: Groups,
@@ -75,6 +77,7 @@ impl Plan {
         let foreign = ForeignPlan::draw(config, findings);
         let groups = Groups::build(&config.groups, findings);
         let resources = Resources::build(&config.resources, findings);
+        let schedule = Schedule::build(config, findings);
         check_the_rest(config, findings);
         let seal = seal(&config.store, findings);
         let local_times = local_times(config, findings);
@@ -85,7 +88,8 @@ impl Plan {
         }
         Some(Self {
             config: config.clone(),
-            seal: seal?,
+            seal: Arc::new(seal?),
+            schedule,
             blueprint,
             foreign,
             groups,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use symbolon_identity::{LocalTimeName, Scopes};
-use symbolon_jws::{base64url, sha256};
+use symbolon_jws::{Algorithm, base64url, sha256};
 use symbolon_policies::{PolicyErrors, PolicyId, PolicySet, Question, Shadow};
 
 use crate::inquiry::Inquiry;
@@ -149,6 +149,12 @@ impl Permit {
     /// The resources that it permits, at least one.
     pub(crate) fn resources(&self) -> &[Arc<Resource>] {
         &self.resources
+    }
+
+    /// What the token is signed with: all resources of one token agree about it.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        // INVARIANT: an inquiry is about one resource or more.
+        self.resources.first().map_or(Algorithm::Es256, |resource| resource.algorithm)
     }
 
     /// The most actors that policy lets the token name.

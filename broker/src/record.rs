@@ -214,6 +214,7 @@ impl DecisionRecord {
             id: token.id.as_str().to_owned(),
             expires_at: token.expires_at,
             bounded_by: Some(token.bounded_by.as_str().to_owned()),
+            key: token.key.map(|key| key.to_string()),
         });
         record.policies = self.policies.iter().take(64).map(|policy| policy.as_str().to_owned()).collect();
         if let Some(shadow) = &self.shadow {

@@ -219,6 +219,9 @@ pub(crate) enum Refusal {
     /// Something was used before, or belongs to another key.
     #[error("the store says: {0:?}")]
     Conflict(Conflict),
+    /// There is no key for the resource's algorithm.
+    #[error("no key signs with {0}")]
+    NoSigningKey(symbolon_jws::Algorithm),
     /// We cannot sign.
     #[error("the token cannot be signed")]
     Signing(#[source] TokenError),

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_identity::{Audience, IdentityError, IssuerUrl, ResourceName, Scope, Scopes};
+use symbolon_jws::Algorithm;
 use symbolon_wire::paths;
 
 use crate::claims::ClaimMapping;
-use crate::config::{Binding, ExchangeMode, ResourceConfig};
+use crate::config::{Binding, ExchangeMode, ResourceConfig, SigningAlgorithm};
 use crate::findings::Findings;
 use crate::grants::Target;
 use crate::refusal::Refusal;
@@ -46,6 +47,8 @@ pub(crate) struct Resource {
     pub(crate) exchange: ExchangeMode,
     /// The claims that it adds to its tokens.
     pub(crate) claims: ClaimMapping,
+    /// What its tokens are signed with.
+    pub(crate) algorithm: Algorithm,
     binding: Binding,
     default: Scopes,
 }
@@ -143,6 +146,7 @@ fn status(issuer: &IssuerUrl) -> Result<ResourceConfig, IdentityError> {
         claims: BTreeMap::new(),
         binding: Binding::Dpop,
         exchange: ExchangeMode::Delegate,
+        algorithm: SigningAlgorithm::default(),
         token_ttl: symbolon_config::HumanDuration::from_secs(300),
     })
 }
@@ -156,6 +160,7 @@ impl Resource {
             ttl: config.token_ttl.as_duration(),
             exchange: config.exchange,
             claims,
+            algorithm: config.algorithm.into(),
             binding: config.binding,
             default: config.default_scopes.iter().cloned().collect(),
         }

@@ -13,6 +13,7 @@ use symbolon_identity::{DecisionId, ReasonCode, Timestamp};
 use symbolon_jws::Thumbprint;
 use symbolon_token::Revocation;
 
+use crate::keys::{KeyLife, KeyTurn, RevokedKey};
 use crate::record::DecisionRecord;
 use crate::revoke::Standing;
 
@@ -32,11 +33,11 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// A decision by its id.
     fn decision<'a>(&'a self, id: &'a DecisionId) -> StoreFuture<'a, Option<DecisionRecord>>;
 
-    /// All sealed signing keys, oldest first.
-    fn sealed_keys(&self) -> StoreFuture<'_, Vec<SealedKey>>;
+    /// All signing keys, oldest first.
+    fn keys(&self) -> StoreFuture<'_, Vec<StoredKey>>;
 
-    /// Keeps a sealed signing key.
-    fn add_sealed_key(&self, key: SealedKey) -> StoreFuture<'_, ()>;
+    /// The signing keys that verifiers have to be told not to trust, oldest first.
+    fn revoked_kids(&self, now: Timestamp) -> StoreFuture<'_, Vec<RevokedKey>>;
 
     /// The last place in the feed that was ever taken.
     fn last_revocation(&self) -> StoreFuture<'_, u64>;
@@ -71,6 +72,8 @@ pub(crate) enum Entry {
         /// What the audit chain says of it.
         record: Box<symbolon_audit::Record>,
     },
+    /// Changes to the signing keys, with the record of each. If one cannot be made, none is, and the batch fails.
+    Keys(KeyTurn),
 }
 
 /// A revocation that has no place in the feed yet.
@@ -80,6 +83,18 @@ pub(crate) struct NewRevocation {
     pub(crate) revocation: Revocation,
     /// Whether nothing is issued to it either, until it is over.
     pub(crate) blocks_issuing: bool,
+}
+
+impl Entry {
+    /// The key that signed the token of this entry, and the token's `exp`.
+    pub(crate) fn signed_by(&self) -> Option<(Thumbprint, Timestamp)> {
+        match self {
+            Self::Decision { record, .. } => {
+                record.token.as_ref().and_then(|token| Some((token.key?, token.expires_at)))
+            }
+            Self::Event(_) | Self::Uses(_) | Self::Revocation { .. } | Self::Keys(_) => None,
+        }
+    }
 }
 
 /// Something that an answer uses up or relies on.
@@ -128,6 +143,8 @@ pub(crate) enum Conflict {
     ProofReplayed,
     /// Evidence came with another key than the first time, or with none.
     EvidenceKeyMismatch,
+    /// The key that signed the token was revoked meanwhile.
+    SigningKeyGone,
 }
 
 impl Conflict {
@@ -137,19 +154,18 @@ impl Conflict {
             Self::EvidenceReplayed => ReasonCode::EvidenceReplayed,
             Self::ProofReplayed => ReasonCode::ProofReplayed,
             Self::EvidenceKeyMismatch => ReasonCode::EvidenceKeyMismatch,
+            Self::SigningKeyGone => ReasonCode::TokenUnavailable,
         }
     }
 }
 
 /// A signing key as it is kept: sealed.
 #[derive(Debug, Clone)]
-pub(crate) struct SealedKey {
-    /// Its `kid`.
-    pub(crate) key_id: String,
-    /// The compact JWE.
+pub(crate) struct StoredKey {
+    /// What has happened to it.
+    pub(crate) life: KeyLife,
+    /// Its private JWK as a compact JWE.
     pub(crate) sealed: String,
-    /// When it was made.
-    pub(crate) created_at: Timestamp,
 }
 
 /// Why the store did not do what it was asked.
@@ -181,6 +197,9 @@ pub(crate) enum StoreError {
         /// The newest version known here.
         known: i64,
     },
+    /// A signing key is not as a change expects it.
+    #[error("a signing key is not as it was when the change was decided")]
+    KeyChanged,
     /// A row does not hold what this program writes.
     #[error("a row of `{table}` cannot be read")]
     Row {

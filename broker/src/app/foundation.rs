@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Metrics;
 use super::error::{Cause, StartError};
 use crate::config::StoreConfig;
-use crate::keys::SigningRing;
+use crate::keys::{Keeper, KeyDesk, SigningRing, Vault};
 use crate::plan::Plan;
 use crate::revoke::Revocations;
 use crate::store::{Entry, Ledger, SqliteStore, Store};
@@ -30,6 +30,7 @@ pub(super) struct Foundation {
     pub(super) store: Arc<dyn Store>,
     pub(super) ledger: Ledger,
     pub(super) keys: Arc<SigningRing>,
+    pub(super) key_desk: KeyDesk,
     pub(super) revocations: Arc<Revocations>,
     pub(super) strangers: Arc<RefusalCounters>,
     lifecycle: Lifecycle,
@@ -45,8 +46,17 @@ impl Foundation {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&plan.config.store.sqlite).await?);
         let now = Timestamp::from_secs_saturating(clock.unix_seconds());
-        let keys = Arc::new(SigningRing::open(&*store, &plan.seal, now).await?);
         let revocations = Arc::new(Revocations::open(&*store, now).await?);
+        let keeper = Keeper::open(
+            Arc::clone(&store),
+            Vault::new(Arc::clone(&plan.seal)),
+            plan.schedule.clone(),
+            Arc::clone(&clock),
+            metrics.keys.clone(),
+        )
+        .await?;
+        let keys = keeper.ring();
+        let key_desk = keeper.start(lifecycle, Arc::clone(&revocations));
         let ledger = Ledger::start(Arc::clone(&store), metrics.ledger.clone(), lifecycle);
         let strangers = Arc::new(RefusalCounters::new(COUNTERS));
         Upkeep {
@@ -58,22 +68,17 @@ impl Foundation {
             keep_decisions: plan.config.store.keep_decisions.as_duration(),
         }
         .start(lifecycle);
-        Ok(Self { clock, store, ledger, keys, revocations, strangers, lifecycle: lifecycle.clone() })
+        let lifecycle = lifecycle.clone();
+        Ok(Self { clock, store, ledger, keys, key_desk, revocations, strangers, lifecycle })
     }
 
     /// Puts the start on record. A broker that cannot do that could not answer anything.
     pub(super) async fn announce(&self, issuer: &IssuerUrl) -> Result<(), StartError> {
-        let key = self.keys.active().key_id().to_owned();
         let started = Record::new(Event::ProgramStarted, self.now(), Outcome::Success)
             .with_detail("issuer", issuer.as_str())
             .with_detail("version", env!("CARGO_PKG_VERSION"))
-            .with_detail("key", key.as_str());
+            .with_detail("keys", self.keys.signing_ids());
         self.ledger.record(Entry::Event(Box::new(started))).await?;
-        if self.keys.is_new() {
-            let activated =
-                Record::new(Event::KeyActivated, self.now(), Outcome::Success).with_detail("key", key);
-            self.ledger.record(Entry::Event(Box::new(activated))).await?;
-        }
         Ok(())
     }
 

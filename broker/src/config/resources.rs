@@ -8,6 +8,8 @@ use serde::Deserialize;
 use symbolon_config::HumanDuration;
 use symbolon_identity::{Audience, GroupName, ResourceName, Scope};
 
+use super::SigningAlgorithm;
+
 /// Something that tokens are issued for.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +39,9 @@ pub struct ResourceConfig {
     /// The longest life of its tokens.
     #[serde(default = "five_minutes")]
     pub token_ttl: HumanDuration,
+    /// What its tokens are signed with. Before changing it, list the new one in `keys.algorithms` for a while.
+    #[serde(default)]
+    pub algorithm: SigningAlgorithm,
 }
 
 fn five_minutes() -> HumanDuration {

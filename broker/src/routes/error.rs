@@ -120,7 +120,10 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         Refusal::Conflict(conflict @ (Conflict::EvidenceReplayed | Conflict::EvidenceKeyMismatch)) => {
             unproven(conflict.reason())
         }
-        Refusal::Signing(_) | Refusal::Random(_) => outage(Reason::TokenUnavailable, SOON),
+        Refusal::Conflict(conflict @ Conflict::SigningKeyGone) => outage(conflict.reason(), SOON),
+        Refusal::Signing(_) | Refusal::NoSigningKey(_) | Refusal::Random(_) => {
+            outage(Reason::TokenUnavailable, SOON)
+        }
     }
 }
 

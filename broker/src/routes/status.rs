@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
 use symbolon_daemon::Clock;
 use symbolon_identity::{Audience, IssuerUrl, Scope, Timestamp};
+use symbolon_jws::Algorithm;
 use symbolon_proof::{ProofExpectation, ReplayWindow};
 use symbolon_token::{
     AudienceRule, Claims, Revocation, Subject, TokenType, UnverifiedToken, VerifiedToken, sign,
@@ -32,6 +33,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 const PAGE_LIFE: Duration = Duration::from_mins(1);
 /// So many bytes of names make one page; with their signature they stay well below the limit of a token.
 const PAGE_BYTES: usize = 6 * 1024;
+/// What pages are signed with; there is always a key of it.
+const SIGNED_WITH: Algorithm = Algorithm::Es256;
 /// At most so many verifiers follow at once.
 const FOLLOWERS: usize = 4096;
 /// Proofs that are remembered.
@@ -155,7 +158,8 @@ impl StatusRoute {
                 now.saturating_add(PAGE_LIFE),
             )
         };
-        let signed = sign(&claims, TokenType::Status, self.keys.active()).map_err(Refusal::Signing)?;
+        let signer = self.keys.signer(SIGNED_WITH).ok_or(Refusal::NoSigningKey(SIGNED_WITH))?;
+        let signed = sign(&claims, TokenType::Status, &signer).map_err(Refusal::Signing)?;
         Ok(signed.expose().to_owned())
     }
 

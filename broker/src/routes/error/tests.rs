@@ -69,10 +69,11 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::CallerRevoked => 48,
         Refusal::SubjectRevoked => 49,
         Refusal::ClaimUndetermined { .. } => 50,
+        Refusal::NoSigningKey(_) => 51,
     }
 }
 
-const VARIANTS: usize = 51;
+const VARIANTS: usize = 52;
 
 /// A denial by a set with these policies.
 fn denial(policies: &str) -> Denial {
@@ -146,6 +147,8 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Conflict(Conflict::EvidenceReplayed), 401, "invalid_client", "evidence_replayed"),
         (Refusal::Conflict(Conflict::EvidenceKeyMismatch), 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::Conflict(Conflict::ProofReplayed), 400, "invalid_dpop_proof", "proof_replayed"),
+        (Refusal::Conflict(Conflict::SigningKeyGone), 503, "temporarily_unavailable", "token_unavailable"),
+        (Refusal::NoSigningKey(symbolon_jws::Algorithm::Rs256), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::Signing(TokenError::WrongType), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::Random(symbolon_jws::CryptoError), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::UnsupportedTokenType, 400, "unsupported_token_type", "unsupported_token_type"),

@@ -7,32 +7,57 @@ use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use symbolon_audit::{Chain, Record};
 use symbolon_identity::Timestamp;
 
+use super::keys::{self, Noted};
 use crate::record::DecisionRecord;
 use crate::store::{Conflict, Entry, StoreError, Use, Verdict};
 
 /// What was used is remembered a little longer than it could be presented, for clocks that are set back.
 const MARGIN: Duration = Duration::from_mins(5);
 
-/// The end of the audit chain in the file.
-pub(super) async fn end_of_chain(connection: &mut SqliteConnection) -> Result<Chain, StoreError> {
-    let last: Option<String> = sqlx::query_scalar("SELECT line FROM audit ORDER BY seq DESC LIMIT 1")
-        .fetch_optional(connection)
-        .await?;
-    Ok(last.map_or(Ok(Chain::start()), |line| Chain::resume(&line))?)
+/// What the next commit goes on from. After a failure it is read from what is really there.
+#[derive(Debug)]
+pub(super) struct End {
+    /// Where the audit chain ends.
+    chain: Chain,
+    /// What the signing keys are needed for.
+    noted: Noted,
+}
+
+impl End {
+    /// As the file has it.
+    pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Self, StoreError> {
+        let last: Option<String> = sqlx::query_scalar("SELECT line FROM audit ORDER BY seq DESC LIMIT 1")
+            .fetch_optional(connection)
+            .await?;
+        let chain = last.map_or(Ok(Chain::start()), |line| Chain::resume(&line))?;
+        Ok(Self { chain, noted: Noted::default() })
+    }
 }
 
 /// Puts a batch on record; the verdicts come in its order, with the new end of the chain.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
-    mut chain: Chain,
+    end: End,
     batch: Vec<Entry>,
-) -> Result<(Vec<Verdict>, Chain), StoreError> {
+) -> Result<(Vec<Verdict>, End), StoreError> {
+    let End { mut chain, mut noted } = end;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let mut verdicts = Vec::with_capacity(batch.len());
+    let changes_keys = batch.iter().any(|entry| matches!(entry, Entry::Keys(_)));
+    let gone = noted.note(&mut transaction, &batch).await?;
     for entry in batch {
+        let is_gone = entry.signed_by().is_some_and(|(key, _)| gone.contains(&key));
         verdicts.push(match entry {
             Entry::Decision { uses, record } => {
+                let uses = if is_gone { Err(Conflict::SigningKeyGone) } else { Ok(uses) };
                 put_decision(&mut transaction, &mut chain, uses, *record).await?
+            }
+            Entry::Keys(turn) => {
+                keys::turn(&mut transaction, &turn).await?;
+                for record in turn.records() {
+                    put_line(&mut transaction, &mut chain, &record).await?;
+                }
+                Verdict::Recorded
             }
             Entry::Event(event) => {
                 put_line(&mut transaction, &mut chain, &event).await?;
@@ -52,7 +77,9 @@ pub(super) async fn commit(
         });
     }
     transaction.commit().await?;
-    Ok((verdicts, chain))
+    // SECURITY: a key that was revoked just now must not pass for one that was there before.
+    let noted = if changes_keys { Noted::default() } else { noted };
+    Ok((verdicts, End { chain, noted }))
 }
 
 fn verdict(conflict: Option<Conflict>) -> Verdict {
@@ -62,10 +89,14 @@ fn verdict(conflict: Option<Conflict>) -> Verdict {
 async fn put_decision(
     transaction: &mut Transaction<'_, Sqlite>,
     chain: &mut Chain,
-    uses: Vec<Use>,
+    uses: Result<Vec<Use>, Conflict>,
     mut record: DecisionRecord,
 ) -> Result<Verdict, StoreError> {
-    let verdict = match take_all(transaction, uses).await? {
+    let conflict = match uses {
+        Ok(uses) => take_all(transaction, uses).await?,
+        Err(conflict) => Some(conflict),
+    };
+    let verdict = match conflict {
         None => Verdict::Recorded,
         Some(conflict) => {
             record.refuse(conflict.reason());

@@ -1,6 +1,6 @@
-use std::sync::Arc;
+mod keys;
 
-use symbolon_audit::{Event, Outcome as AuditOutcome, Record};
+use symbolon_audit::{Chain, Event, Outcome as AuditOutcome, Record};
 use symbolon_identity::{ReasonCode, Scopes, WorkloadId};
 use symbolon_jws::Thumbprint;
 use symbolon_policies::{Assurance, Workload};
@@ -177,16 +177,4 @@ async fn a_newer_file_is_left_alone() {
     drop(store);
     let error = SqliteStore::open(&folder.path().join("broker.db")).await.unwrap_err();
     assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
-}
-
-#[tokio::test]
-async fn signing_keys_come_back_oldest_first() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(open(&folder).await);
-    for (key_id, created_at) in [("b", at(20)), ("a", at(10))] {
-        let key = SealedKey { key_id: key_id.to_owned(), sealed: "x".to_owned(), created_at };
-        store.add_sealed_key(key).await.unwrap();
-    }
-    let names: Vec<_> = store.sealed_keys().await.unwrap().into_iter().map(|key| key.key_id).collect();
-    assert_eq!(names, ["a", "b"]);
 }
