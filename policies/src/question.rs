@@ -101,10 +101,12 @@ pub struct UnixFacts {
     /// The user's name, if the machine knows one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// The path of the executable.
-    pub executable: String,
-    /// The SHA-256 of the executable, in lower-case hexadecimal.
-    pub executable_sha256: String,
+    /// The path of the executable, if it could be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<String>,
+    /// The SHA-256 of the executable, in lower-case hexadecimal, if it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable_sha256: Option<String>,
 }
 
 /// What a verified OpenID Connect token said.

@@ -26,8 +26,8 @@ fn question() -> Question {
                 uid: 1000,
                 gid: 1000,
                 user: None,
-                executable: "/usr/bin/sidecar".to_owned(),
-                executable_sha256: "ab".repeat(32),
+                executable: Some("/usr/bin/sidecar".to_owned()),
+                executable_sha256: Some("ab".repeat(32)),
             }),
             ..Workload::new(
                 WorkloadId::parse("spiffe://example.com/unix/uid/1000").unwrap(),

@@ -103,10 +103,14 @@ fn attributes(workload: &Workload) -> Option<HashMap<String, Value>> {
         let mut fields = vec![
             ("uid".to_owned(), Value::new_long(unix.uid.into())),
             ("gid".to_owned(), Value::new_long(unix.gid.into())),
-            ("executable".to_owned(), text(&unix.executable)),
-            ("executable_sha256".to_owned(), text(&unix.executable_sha256)),
         ];
-        fields.extend(unix.user.as_ref().map(|user| ("user".to_owned(), text(user))));
+        for (name, value) in [
+            ("user", &unix.user),
+            ("executable", &unix.executable),
+            ("executable_sha256", &unix.executable_sha256),
+        ] {
+            fields.extend(value.as_ref().map(|value| (name.to_owned(), text(value))));
+        }
         attributes.insert("unix".to_owned(), Value::new_record(fields).ok()?);
     }
     if let Some(oidc) = &workload.oidc {

@@ -162,7 +162,7 @@ impl Attested {
     pub(crate) fn principal(&self, groups: BTreeSet<GroupName>) -> Workload {
         let (mut unix, mut oidc, mut client) = (None, None, None);
         match &self.facts {
-            Facts::Unix(peer) => unix = peer.facts(),
+            Facts::Unix(peer) => unix = Some(peer.facts()),
             Facts::Oidc { issuer, subject } => {
                 oidc = Some(OidcFacts { issuer: issuer.clone(), subject: subject.clone() });
             }

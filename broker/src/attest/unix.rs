@@ -73,7 +73,7 @@ impl Attestor for UnixAttestor {
     fn attest<'a>(&'a self, evidence: Evidence<'a>, _now: Timestamp) -> AttestFuture<'a> {
         Box::pin(async move {
             let peer = self.reader.read(evidence.connection).await.map_err(Refusal::Process)?;
-            self.attested(peer.ok_or(Refusal::EvidenceMissing)?)
+            Ok(self.attested(peer.ok_or(Refusal::EvidenceMissing)?)?)
         })
     }
 }
@@ -170,15 +170,29 @@ impl UnixPeer {
         Value::map(fields)
     }
 
-    /// The peer as policies see it; none if the executable could not be read, because then less than usual is known.
-    pub(super) fn facts(&self) -> Option<UnixFacts> {
-        let executable = self.executable.as_ref()?;
-        Some(UnixFacts {
+    /// The peer as policies see it.
+    pub(super) fn facts(&self) -> UnixFacts {
+        // SECURITY: the user is told also if the executable is not: its owner can make it unreadable, and must not
+        // escape in this way what policy forbids to the user.
+        UnixFacts {
             uid: self.uid,
             gid: self.gid,
             user: self.user.clone(),
-            executable: executable.path.clone().unwrap_or_default(),
-            executable_sha256: executable.sha256.clone(),
-        })
+            executable: self.executable.as_ref().and_then(|executable| executable.path.clone()),
+            executable_sha256: self.executable.as_ref().map(|executable| executable.sha256.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_is_told_also_if_the_executable_cannot_be_read() {
+        let peer = UnixPeer { uid: 1000, gid: 100, user: Some("alice".to_owned()), executable: None };
+        let facts = peer.facts();
+        assert_eq!((facts.uid, facts.gid, facts.user.as_deref()), (1000, 100, Some("alice")));
+        assert_eq!((facts.executable, facts.executable_sha256), (None, None));
     }
 }

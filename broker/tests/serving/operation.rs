@@ -14,7 +14,7 @@ const NOTES: (&str, &str) = ("audience", "notes");
 async fn a_denial_is_explained_to_operators_with_expected_and_actual_values() {
     let setup = Setup::new(
         "@id(\"known-program\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"notes\")\n\
-         when { principal has unix && principal.unix.executable_sha256 == \"00ff\" };",
+         when { principal has unix && principal.unix has executable_sha256 && principal.unix.executable_sha256 == \"00ff\" };",
     );
     let broker = setup.start().await;
     let denied = broker.ask_local(&[NOTES], None).await;

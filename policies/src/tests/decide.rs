@@ -46,6 +46,20 @@ fn a_forbid_wins_over_every_permit_and_speaks_for_itself() {
 }
 
 #[test]
+fn an_unreadable_executable_does_not_let_a_user_escape_what_is_forbidden_to_it() {
+    let set = set(r#"
+        @id("all") permit (principal, action, resource);
+        @id("not-this-user") forbid (principal, action, resource)
+        when { principal has unix && principal.unix.uid == 1000 };
+    "#)
+    .unwrap();
+    let mut hidden = question();
+    let unix = hidden.principal.unix.as_mut().unwrap();
+    (unix.executable, unix.executable_sha256) = (None, None);
+    assert_eq!(kind(&set, &hidden), DenialKind::Forbidden);
+}
+
+#[test]
 fn a_forbid_that_cannot_be_evaluated_denies() {
     let set = set(&format!(
         "@id(\"all\") permit (principal, action, resource);

@@ -17,7 +17,7 @@ fn a_wrong_hash_is_shown_beside_the_expected_one() {
     let expected = "cd".repeat(32);
     let set = set(&format!(
         r#"@id("a") permit (principal, action == Symbolon::Action::"issue", resource == Symbolon::Resource::"orders")
-           when {{ principal has unix && principal.unix.uid == 1000 && principal.unix.executable_sha256 == "{expected}" }};"#
+           when {{ principal has unix && principal.unix.uid == 1000 && principal.unix has executable_sha256 && principal.unix.executable_sha256 == "{expected}" }};"#
     ))
     .unwrap();
     let explanation = set.explain(&question());

@@ -140,7 +140,8 @@ fn anything() -> impl Strategy<Value = Question> {
         question.principal.client = Some(ClientFacts { id: ClientId::parse("c").unwrap() });
         question.principal.assurance = Assurance::Live;
         if let Some(unix) = &mut question.principal.unix {
-            (unix.user, unix.executable) = (Some(a), b);
+            unix.executable_sha256 = (!a.is_empty()).then(|| a.clone());
+            (unix.user, unix.executable) = (Some(a), Some(b));
         }
         question.principal.tags = tags;
         question.action = action;

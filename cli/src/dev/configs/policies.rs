@@ -27,6 +27,7 @@ when {{
   context.scope == "orders:read" &&
   context.key_bound &&
   principal has unix &&
+  principal.unix has executable_sha256 &&
   principal.unix.executable_sha256 == "{sidecar_sha256}"
 }};
 "#
