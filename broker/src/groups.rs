@@ -24,6 +24,7 @@ impl Groups {
         let environment = Environment::builder()
             .declare("workload", workload)
             .declare("attested", attested_shape())
+            .whole_matches()
             .build();
         let mut all = Vec::with_capacity(section.len());
         for (name, source) in section {
