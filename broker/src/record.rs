@@ -168,3 +168,6 @@ impl DecisionRecord {
         record
     }
 }
+        if self.reason == Some(ReasonCode::EvidenceKeyMismatch) {
+            record = record.with_detail("alarm", true);
+        }

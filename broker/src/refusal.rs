@@ -70,6 +70,9 @@ pub(crate) enum Refusal {
     /// An issuer's token does not verify.
     #[error("the evidence is refused")]
     Evidence(#[source] IssuerError),
+    /// The evidence is a token with which an actor acts for its subject.
+    #[error("the evidence names an actor: a delegated token is no evidence of its subject")]
+    EvidenceDelegated,
     /// The evidence is bound to a key that the caller did not prove.
     #[error("the evidence is bound to another key")]
     EvidenceBound,

@@ -79,6 +79,7 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         Refusal::ClientAssertion(error) => unproven(assertion_reason(error)),
         Refusal::UnknownKey => unproven(Reason::UnknownKid),
         Refusal::Evidence(error) => evidence_face(error),
+        Refusal::EvidenceDelegated => unproven(Reason::AssertionRejected),
         Refusal::EvidenceBound | Refusal::EvidenceUnproved { .. } => unproven(Reason::EvidenceKeyMismatch),
         Refusal::Process(error) => process_face(error),
         Refusal::Mapping { .. } => unproven(Reason::MappingFailed),

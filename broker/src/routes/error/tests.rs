@@ -48,10 +48,11 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::Conflict(_) => 31,
         Refusal::Signing(_) => 32,
         Refusal::Random(_) => 33,
+        Refusal::EvidenceDelegated => 34,
     }
 }
 
-const VARIANTS: usize = 34;
+const VARIANTS: usize = 35;
 
 /// A denial by a set with these policies.
 fn denial(policies: &str) -> Denial {
@@ -105,6 +106,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Evidence(keys_unavailable()), 503, "temporarily_unavailable", "jwks_unavailable"),
         (token(TokenError::WrongType), 401, "invalid_client", "assertion_rejected"),
         (token(expired()), 401, "invalid_client", "expired"),
+        (Refusal::EvidenceDelegated, 401, "invalid_client", "assertion_rejected"),
         (Refusal::EvidenceBound, 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::EvidenceUnproved { provider: provider() }, 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::Process(ProcessError::Ended), 401, "invalid_client", "mapping_failed"),
