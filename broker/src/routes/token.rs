@@ -60,12 +60,15 @@ impl TokenRoute {
             return self.service.turn_away(id, None, refusal).await;
         };
         let source = source_ip(&connection);
-        let _admission = match self.gate.admit(&connection) {
-            Ok(admission) => admission,
-            Err(refusal) => return self.service.turn_away(id, source, refusal).await,
+        let arrived = match self.gate.arrive(&connection) {
+            Ok(arrival) => {
+                let presented = present(id.clone(), connection, request).await;
+                presented.and_then(|presented| Ok((presented, arrival.begin()?)))
+            }
+            Err(refusal) => Err(refusal),
         };
-        let presented = match present(id.clone(), connection, request).await {
-            Ok(presented) => presented,
+        let (presented, _admission) = match arrived {
+            Ok(arrived) => arrived,
             Err(refusal) => return self.service.turn_away(id, source, refusal).await,
         };
         match timeout(ANSWER_TIME, self.service.answer(presented)).await {
