@@ -99,7 +99,7 @@ impl App {
         let admin = Admin::new(readiness.clone(), readiness.clone(), Arc::new(registry));
         serving.server("admin", sockets.admin).serve(admin, lifecycle);
 
-        let foundation = Foundation::lay(&plan, &metrics, lifecycle).await?;
+        let foundation = Foundation::lay(&plan, &metrics, lifecycle, readiness).await?;
         foundation.announce(&addresses.issuer).await?;
         let service = Service::assemble(plan, &addresses.issuer, &foundation, &metrics)?;
         PolicyReload {
@@ -173,6 +173,7 @@ impl Service {
             audit: Audit {
                 ledger: foundation.ledger.clone(),
                 strangers: Arc::clone(&foundation.strangers),
+                repeats: Arc::clone(&foundation.repeats),
                 metrics: metrics.token.clone(),
             },
         };

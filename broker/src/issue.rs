@@ -76,7 +76,7 @@ impl TokenService {
         let inquiry = self.inquirer.about(&caller, request, presented, now)?;
         let policies = self.policies.current();
         receipt.ask(&inquiry, policies.fingerprint());
-        let permit = policies.decide(inquiry)?;
+        let permit = policies.decide(inquiry, &mut receipt.record.failed_policies)?;
         self.mint.issue(Grant::bind(permit, caller, subject), now)
     }
 

@@ -21,6 +21,7 @@ mod proofs;
 mod record;
 mod refusal;
 mod reload;
+mod repeats;
 mod resources;
 mod routes;
 mod store;

@@ -10,6 +10,9 @@ use std::time::Duration;
 use symbolon_daemon::Registry;
 use symbolon_daemon::metrics::duration_histogram;
 use symbolon_identity::ReasonCode;
+use symbolon_policies::Effect;
+
+use crate::policies::FailedPolicy;
 
 /// Answers of the token endpoint.
 #[derive(Debug, Clone)]
@@ -17,6 +20,12 @@ pub(crate) struct TokenMetrics {
     answers: Family<AnswerLabels, Counter>,
     seconds: Histogram,
     unrecorded: Counter,
+    failed_policies: Family<PolicyLabels, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PolicyLabels {
+    effect: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,6 +41,7 @@ impl TokenMetrics {
             answers: Family::default(),
             seconds: duration_histogram(),
             unrecorded: Counter::default(),
+            failed_policies: Family::default(),
         };
         let help = "Answers of the token endpoint, by outcome and reason code";
         registry.register("broker_token_answers", help, metrics.answers.clone());
@@ -39,7 +49,20 @@ impl TokenMetrics {
         registry.register("broker_token_seconds", help, metrics.seconds.clone());
         let help = "Answers that were not given because they could not be put on record";
         registry.register("broker_token_unrecorded", help, metrics.unrecorded.clone());
+        let help = "Policies that could not be evaluated for a decision, by what they would do";
+        registry.register("broker_policy_errors", help, metrics.failed_policies.clone());
         metrics
+    }
+
+    /// Counts policies that could not be evaluated.
+    pub(crate) fn count_failed(&self, policies: &[FailedPolicy]) {
+        for policy in policies {
+            let effect = match policy.effect {
+                Effect::Permit => "permit",
+                Effect::Forbid => "forbid",
+            };
+            self.failed_policies.get_or_create(&PolicyLabels { effect }).inc();
+        }
     }
 
     /// Counts an answer; no reason means that a token was issued.

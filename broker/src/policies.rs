@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
 use symbolon_identity::Scopes;
 use symbolon_jws::{base64url, sha256};
-use symbolon_policies::{PolicyErrors, PolicyId, PolicySet};
+use symbolon_policies::{Denial, Effect, PolicyErrors, PolicyId, PolicySet};
 
 use crate::inquiry::Inquiry;
 use crate::refusal::Refusal;
@@ -26,6 +27,15 @@ pub(crate) struct Policies {
 pub(crate) struct CurrentSet {
     set: PolicySet,
     fingerprint: String,
+}
+
+/// A policy that could not be evaluated: a permit of this kind does not count, a forbid denies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FailedPolicy {
+    /// Which one.
+    pub(crate) id: PolicyId,
+    /// What it would do.
+    pub(crate) effect: Effect,
 }
 
 /// Proof that policy permits a whole request: all of its scopes. Made only by [`CurrentSet::decide`].
@@ -53,10 +63,9 @@ impl Policies {
         &self.folder
     }
 
-    /// Puts another set in force; says whether it differs from the one before.
-    pub(crate) fn replace(&self, set: CurrentSet) -> bool {
-        let fingerprint = set.fingerprint.clone();
-        self.current.swap(Arc::new(set)).fingerprint != fingerprint
+    /// Puts another set in force.
+    pub(crate) fn replace(&self, set: CurrentSet) {
+        self.current.store(Arc::new(set));
     }
 }
 
@@ -103,15 +112,17 @@ impl CurrentSet {
         &self.set
     }
 
-    /// Puts all questions of an inquiry; all must be permitted.
+    /// Puts all questions of an inquiry; all must be permitted. Adds what could not be evaluated to `failed`.
     ///
     /// # Errors
     /// [`Refusal::Denied`] or [`Refusal::Undetermined`] for the first question that is not.
-    pub(crate) fn decide(&self, inquiry: Inquiry) -> Result<Permit, Refusal> {
+    pub(crate) fn decide(&self, inquiry: Inquiry, failed: &mut Vec<FailedPolicy>) -> Result<Permit, Refusal> {
         let mut policies = Vec::new();
         let mut ceiling: Option<Duration> = None;
         for question in inquiry.questions() {
-            let permit = self.set.decide(question).into_result()?;
+            let decided = self.set.decide(question).into_result();
+            self.note(decided.as_ref().map_or_else(Denial::errors, |permit| permit.errors()), failed);
+            let permit = decided?;
             policies.extend_from_slice(permit.policies());
             ceiling = ceiling.into_iter().chain(permit.ceiling()).min();
         }
@@ -119,6 +130,15 @@ impl CurrentSet {
         policies.dedup();
         let (resource, scopes) = inquiry.into_parts();
         Ok(Permit { resource, scopes, policies, ceiling })
+    }
+
+    fn note(&self, errors: &[PolicyId], failed: &mut Vec<FailedPolicy>) {
+        for id in errors {
+            let known = failed.iter().any(|other| other.id == *id);
+            if let Some(effect) = self.set.effect(id).filter(|_| !known) {
+                failed.push(FailedPolicy { id: id.clone(), effect });
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::attest::Method;
 use crate::grants::TokenRequest;
 use crate::inquiry::{Caller, Inquiry};
 use crate::mint::{Minted, TokenNote};
+use crate::policies::FailedPolicy;
 use crate::presented::{Presented, source_ip};
 use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
@@ -46,6 +47,9 @@ pub(crate) struct DecisionRecord {
     pub(crate) scopes: Scopes,
     /// The policies that decided.
     pub(crate) policies: Vec<PolicyId>,
+    /// The policies that could not be evaluated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) failed_policies: Vec<FailedPolicy>,
     /// The content of the policy set that was asked.
     pub(crate) policy_set: Option<String>,
     /// What it was asked.
@@ -85,6 +89,7 @@ impl Receipt {
             resource: None,
             scopes: request.scopes.clone().unwrap_or_default(),
             policies: Vec::new(),
+            failed_policies: Vec::new(),
             policy_set: None,
             questions: Vec::new(),
             token: None,
@@ -125,6 +130,7 @@ impl DecisionRecord {
     pub(crate) fn refuse(&mut self, reason: ReasonCode) {
         self.outcome = Outcome::Refused;
         self.reason = Some(reason);
+        self.detail = None;
         self.token = None;
         self.policies.clear();
     }
@@ -164,10 +170,10 @@ impl DecisionRecord {
             bounded_by: Some(token.bounded_by.as_str().to_owned()),
         });
         record.policies = self.policies.iter().take(64).map(|policy| policy.as_str().to_owned()).collect();
+        if self.reason == Some(ReasonCode::EvidenceKeyMismatch) {
+            record = record.with_detail("alarm", true);
+        }
         record.source = Some(self.source.map_or_else(|| "unix".to_owned(), |source| source.to_string()));
         record
     }
 }
-        if self.reason == Some(ReasonCode::EvidenceKeyMismatch) {
-            record = record.with_detail("alarm", true);
-        }

@@ -36,6 +36,9 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// Keeps a sealed signing key.
     fn add_sealed_key(&self, key: SealedKey) -> StoreFuture<'_, ()>;
 
+    /// Tries whether something can be put on record.
+    fn probe(&self) -> StoreFuture<'_, ()>;
+
     /// Forgets what expired before `now` and decisions older than `decisions_before`; returns how many rows.
     fn prune(&self, now: Timestamp, decisions_before: Timestamp) -> StoreFuture<'_, u64>;
 }
@@ -50,8 +53,33 @@ pub(crate) enum Entry {
         /// The decision.
         record: Box<DecisionRecord>,
     },
+    /// A decision like many before it: on record only as far as `keep` says, but using up all the same.
+    Repeated {
+        /// As for [`Entry::Decision`].
+        uses: Vec<Use>,
+        /// The decision.
+        record: Box<DecisionRecord>,
+        /// What of it is put on record.
+        keep: Keep,
+    },
     /// Something that happened, for the audit chain alone.
     Event(Box<symbolon_audit::Record>),
+    /// Several things that happened, all of them or none.
+    Events(Vec<symbolon_audit::Record>),
+}
+
+/// What of a decision is put on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// The decision, if nothing that it uses was used before.
+    pub(crate) as_meant: bool,
+    /// The refusal that it becomes otherwise.
+    pub(crate) as_conflict: bool,
+}
+
+impl Keep {
+    /// All of it.
+    pub(crate) const ALL: Self = Self { as_meant: true, as_conflict: true };
 }
 
 /// Something that an answer uses up or relies on.
@@ -103,6 +131,10 @@ pub(crate) enum Conflict {
 }
 
 impl Conflict {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] =
+        [Self::EvidenceReplayed, Self::ProofReplayed, Self::EvidenceKeyMismatch];
+
     /// The stable code.
     pub(crate) fn reason(self) -> ReasonCode {
         match self {

@@ -113,6 +113,12 @@ impl PolicySet {
         self.rules.is_empty()
     }
 
+    /// Whether a policy permits or forbids; none if the set has no policy of this id.
+    #[must_use]
+    pub fn effect(&self, id: &PolicyId) -> Option<Effect> {
+        self.rules.get(id.as_str()).map(|rule| rule.effect)
+    }
+
     /// Puts the case to the resource's own policies and to the remainder, and joins their answers.
     pub(crate) fn judge(&self, case: &Case) -> Decision {
         let mut verdicts = Verdicts::default();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use symbolon_audit::{Event, Outcome, Record, RefusalCounters};
-use symbolon_daemon::{Clock, Lifecycle, SystemClock};
+use symbolon_daemon::{Clock, Lifecycle, Readiness, SystemClock};
 use symbolon_http::client::GuardedClient;
 use symbolon_identity::{IssuerUrl, Timestamp};
 use symbolon_issuers::{IssuerSettings, Issuers, KeyPolicy};
@@ -19,6 +19,7 @@ use crate::plan::Plan;
 use crate::store::{Entry, Ledger, SqliteStore, Store};
 use crate::upkeep::Upkeep;
 
+use crate::repeats::Repeats;
 /// So many kinds of refused strangers are told apart within ten seconds.
 const COUNTERS: usize = 4096;
 
@@ -35,6 +36,7 @@ pub(super) struct Foundation {
 
 impl Foundation {
     /// Opens the store and the signing keys, and starts what keeps them.
+    pub(super) repeats: Arc<Repeats>,
     pub(super) async fn lay(
         plan: &Plan,
         metrics: &Metrics,
@@ -44,8 +46,9 @@ impl Foundation {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&plan.config.store.sqlite).await?);
         let now = Timestamp::from_secs_saturating(clock.unix_seconds());
         let keys = Arc::new(SigningRing::open(&*store, &plan.seal, now).await?);
-        let ledger = Ledger::start(Arc::clone(&store), metrics.ledger.clone(), lifecycle);
-        let strangers = Arc::new(RefusalCounters::new(COUNTERS));
+        readiness: &Readiness,
+        let ledger = Ledger::start(Arc::clone(&store), metrics.ledger.clone(), lifecycle, readiness);
+        let (strangers, repeats) = (Arc::new(RefusalCounters::new(COUNTERS)), Arc::<Repeats>::default());
         Upkeep {
             store: Arc::clone(&store),
             ledger: ledger.clone(),
@@ -54,7 +57,8 @@ impl Foundation {
             keep_decisions: plan.config.store.keep_decisions.as_duration(),
         }
         .start(lifecycle);
-        Ok(Self { clock, store, ledger, keys, strangers, lifecycle: lifecycle.clone() })
+        Ok(Self { clock, store, ledger, keys, strangers, repeats, lifecycle: lifecycle.clone() })
+            repeats: Arc::clone(&repeats),
     }
 
     /// Puts the start on record. A broker that cannot do that could not answer anything.

@@ -6,7 +6,9 @@ use sqlx::{Connection, SqliteConnection};
 use super::StoreError;
 
 /// One step each, in order; a file's `user_version` says how many were taken. Steps that were shipped never change.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [FIRST, MARKS];
+
+const FIRST: &str = "
 CREATE TABLE signing_keys (
     key_id TEXT PRIMARY KEY,
     sealed TEXT NOT NULL,
@@ -32,7 +34,16 @@ CREATE TABLE audit (
     line TEXT NOT NULL
 ) STRICT;
 PRAGMA user_version = 1;
-"];
+";
+
+/// Numbers that have to outlive the program, such as the latest expiry that was forgotten.
+const MARKS: &str = "
+CREATE TABLE marks (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 2;
+";
 
 /// Takes the steps that a file lacks, each in a transaction of its own.
 pub(super) async fn upgrade(connection: &mut SqliteConnection) -> Result<(), StoreError> {

@@ -113,9 +113,18 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// Writes something that is of no interest, durably.
+    async fn write_probe(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().await;
+        let probe = "INSERT INTO marks (name, value) VALUES ('probe', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1";
+        sqlx::query(probe).execute(&mut writer.connection).await?;
+        Ok(())
+    }
+
     async fn forget(&self, now: Timestamp, decisions_before: Timestamp) -> Result<u64, StoreError> {
         // Ids sort by time: the smallest id of that second divides old from new.
         let first_kept = DecisionId::new(Origin::Broker, decisions_before, [0; 10]);
+        batch::note_forgotten(&mut self.writer.lock().await.connection, now).await?;
         let mut forgotten = 0_u64;
         // Small portions, so that no answer waits long for the writer.
         loop {
@@ -155,6 +164,10 @@ impl Store for SqliteStore {
 
     fn add_sealed_key(&self, key: SealedKey) -> StoreFuture<'_, ()> {
         Box::pin(self.write_sealed_key(key))
+    }
+
+    fn probe(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.write_probe())
     }
 
     fn prune(&self, now: Timestamp, decisions_before: Timestamp) -> StoreFuture<'_, u64> {

@@ -136,3 +136,93 @@ async fn a_source_that_asks_too_often_is_told_to_wait() {
     assert!(answer.headers.contains_key("retry-after"));
     broker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_policies_are_not_in_force_before_that_is_on_record() {
+    let setup = Setup::new(EVERYTHING);
+    let broker = setup.start().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(setup.file("broker.db"));
+    let mut other = options.connect().await.unwrap();
+    let blocking = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    setup.policies("");
+    let unrecorded = "symbolon_broker_policy_reloads_total{outcome=\"refused\"}";
+    eventually(|| async { broker.admin("/metrics").await.1.contains(unrecorded) }).await;
+    let (_, metrics) = broker.admin("/metrics").await;
+    assert!(metrics.contains("symbolon_broker_policies 1"), "the old ones stay: {metrics}");
+    blocking.rollback().await.unwrap();
+    // Nothing changes in the folder any more: it is tried again by itself.
+    eventually(|| async { broker.ask_local(&[NOTES], None).await.reason() == "denied" }).await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_do_not_arrive_keep_nobody_out() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let setup = Setup::new(EVERYTHING);
+    // One source may have one request under way, and two bodies on their way.
+    let limits = "limits: { concurrent_requests: 8 }\n";
+    let broker = setup.try_start("http://127.0.0.1:0", limits).await.unwrap();
+    let mut slow = tokio::net::TcpStream::connect(&broker.addresses.public).await.unwrap();
+    let head =
+        b"POST /oauth2/token HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+        Content-Length: 100\r\nExpect: 100-continue\r\n\r\n";
+    slow.write_all(head).await.unwrap();
+    let mut said = [0; 12];
+    slow.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"HTTP/1.1 100", "its body is awaited now");
+    assert_eq!(broker.ask(&[NOTES], None).await.reason(), "evidence_missing");
+    assert_eq!(broker.ask_local(&[NOTES], None).await.status, 200);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_a_caller_gets_again_and_again_is_counted_and_not_recorded() {
+    let setup = Setup::new("");
+    let broker = setup.start().await;
+    let mut ids = Vec::new();
+    // Even if ten seconds end meanwhile, more than twenty fall into one of them.
+    for _ in 0..50 {
+        let denied = broker.ask_local(&[NOTES], None).await;
+        assert_eq!(denied.reason(), "denied");
+        ids.push(denied.text("decision_id").to_owned());
+    }
+    assert_eq!(broker.decision(&ids[0]).await.status, 200);
+    let mut kept = 0;
+    for id in &ids {
+        kept += usize::from(broker.decision(id).await.status == 200);
+    }
+    assert!((20..=40).contains(&kept), "{kept}");
+    assert_eq!(broker.ask_local(&[("audience", "orders")], None).await.reason(), "proof_missing");
+    broker.stop().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(setup.file("broker.db"));
+    let mut store = options.connect().await.unwrap();
+    let lines: Vec<String> =
+        sqlx::query_scalar("SELECT line FROM audit ORDER BY seq").fetch_all(&mut store).await.unwrap();
+    let counted = lines.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let counted =
+        counted.filter(|line| line["event.name"] == "refusals.counted" && line["reason"] == "denied");
+    let counted: u64 = counted.map(|line| line["details"]["count"].as_u64().unwrap()).sum();
+    assert_eq!(usize::try_from(counted).unwrap() + kept, ids.len(), "none is lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permit_that_cannot_be_evaluated_is_counted_and_on_record() {
+    let setup = Setup::new(
+        "@id(\"all\") permit (principal, action, resource);\n\
+         @id(\"broken\") permit (principal, action, resource)\n\
+         when { principal has unix && (principal.unix.uid + 1) * 9223372036854775807 * 4 > 0 };",
+    );
+    let broker = setup.start().await;
+    assert_eq!(broker.ask_local(&[NOTES], None).await.status, 200);
+    let (_, metrics) = broker.admin("/metrics").await;
+    assert!(metrics.contains("symbolon_broker_policy_errors_total{effect=\"permit\"} 1"), "{metrics}");
+    setup.policies(
+        "@id(\"broken\") permit (principal, action, resource)\n\
+         when { principal has unix && (principal.unix.uid + 1) * 9223372036854775807 * 4 > 0 };",
+    );
+    eventually(|| async { broker.ask_local(&[NOTES], None).await.reason() == "denied" }).await;
+    let denied = broker.ask_local(&[NOTES], None).await;
+    let decision = broker.decision(denied.text("decision_id")).await;
+    assert_eq!(decision.body["facts"]["failed_policies"][0]["id"], "broken", "{decision:?}");
+    broker.stop().await;
+}

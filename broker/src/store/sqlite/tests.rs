@@ -30,6 +30,7 @@ fn record(number: u8, time: Timestamp) -> DecisionRecord {
         resource: None,
         scopes: Scopes::default(),
         policies: Vec::new(),
+        failed_policies: Vec::new(),
         policy_set: None,
         questions: Vec::new(),
         token: None,
