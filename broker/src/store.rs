@@ -177,6 +177,14 @@ pub(crate) enum StoreError {
         /// The file.
         path: String,
     },
+    /// Somebody else could have written to it.
+    #[error("the store `{path}` {why}")]
+    Exposed {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// It was made by a newer program.
     #[error("the store has schema version {found}, this program knows {known}; use a newer program")]
     TooNew {

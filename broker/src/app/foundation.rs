@@ -1,7 +1,10 @@
 //! What everything else stands on: clock, store, ledger, keys, issuers.
 //! Not here: what is built on it.
 
-use std::path::PathBuf;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use symbolon_audit::{Event, Outcome, Record, RefusalCounters};
@@ -16,12 +19,14 @@ use super::error::{Cause, StartError};
 use crate::config::StoreConfig;
 use crate::keys::SigningRing;
 use crate::plan::Plan;
+use crate::repeats::Repeats;
 use crate::store::{Entry, Ledger, SqliteStore, Store};
 use crate::upkeep::Upkeep;
 
-use crate::repeats::Repeats;
 /// So many kinds of refused strangers are told apart within ten seconds.
 const COUNTERS: usize = 4096;
+
+const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
 
 /// The parts that others share.
 #[derive(Debug)]
@@ -31,34 +36,34 @@ pub(super) struct Foundation {
     pub(super) ledger: Ledger,
     pub(super) keys: Arc<SigningRing>,
     pub(super) strangers: Arc<RefusalCounters>,
+    pub(super) repeats: Arc<Repeats>,
     lifecycle: Lifecycle,
 }
 
 impl Foundation {
     /// Opens the store and the signing keys, and starts what keeps them.
-    pub(super) repeats: Arc<Repeats>,
     pub(super) async fn lay(
         plan: &Plan,
         metrics: &Metrics,
         lifecycle: &Lifecycle,
+        readiness: &Readiness,
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&plan.config.store.sqlite).await?);
         let now = Timestamp::from_secs_saturating(clock.unix_seconds());
         let keys = Arc::new(SigningRing::open(&*store, &plan.seal, now).await?);
-        readiness: &Readiness,
         let ledger = Ledger::start(Arc::clone(&store), metrics.ledger.clone(), lifecycle, readiness);
         let (strangers, repeats) = (Arc::new(RefusalCounters::new(COUNTERS)), Arc::<Repeats>::default());
         Upkeep {
             store: Arc::clone(&store),
             ledger: ledger.clone(),
             strangers: Arc::clone(&strangers),
+            repeats: Arc::clone(&repeats),
             clock: Arc::clone(&clock),
             keep_decisions: plan.config.store.keep_decisions.as_duration(),
         }
         .start(lifecycle);
         Ok(Self { clock, store, ledger, keys, strangers, repeats, lifecycle: lifecycle.clone() })
-            repeats: Arc::clone(&repeats),
     }
 
     /// Puts the start on record. A broker that cannot do that could not answer anything.
@@ -87,8 +92,7 @@ impl Foundation {
         let mut policy = KeyPolicy::default();
         if !settings.is_empty() {
             let folder = issuer_keys(store);
-            std::fs::create_dir_all(&folder)
-                .map_err(|source| Cause::Folder { path: folder.clone(), source })?;
+            private_folder(&folder).map_err(|source| Cause::Folder { path: folder.clone(), source })?;
             policy.directory = Some(folder);
         }
         let issuers = Arc::new(Issuers::new(settings, policy, client.clone(), self.now())?);
@@ -104,10 +108,43 @@ impl Foundation {
     }
 }
 
+/// Makes a folder for ourselves. What lies in it decides whose signatures we believe, so nobody else may write there.
+fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let metadata = fs::metadata(path)?;
+    let ours = rustix::process::geteuid().as_raw();
+    if metadata.uid() != 0 && metadata.uid() != ours {
+        return Err(io::Error::other("it belongs to another user"));
+    }
+    if metadata.mode() & GROUP_OR_OTHERS_WRITE != 0 {
+        return Err(io::Error::other("its group or everybody can write in it"));
+    }
+    Ok(())
+}
+
 fn issuer_keys(store: &StoreConfig) -> PathBuf {
     store.issuer_keys.clone().unwrap_or_else(|| {
         let mut name = store.sqlite.as_os_str().to_owned();
         name.push(".issuer-keys");
         PathBuf::from(name)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_folder_for_issuers_keys_is_ours_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        private_folder(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        for (mode, is_taken) in [(0o755, true), (0o770, false), (0o1777, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(private_folder(&path).is_ok(), is_taken, "{mode:o}");
+        }
+    }
 }

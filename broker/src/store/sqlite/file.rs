@@ -1,14 +1,16 @@
 //! The database file itself: who may read it, and who uses it.
 //! Not here: what is in it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::store::StoreError;
+
+const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
 
 /// Our claim on the file; another broker's attempt fails while it is held. The kernel ends it with the process.
 #[derive(Debug)]
@@ -21,13 +23,30 @@ impl Claim {
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
         let failed = |source: io::Error| StoreError::File { path: shown.clone(), source };
-        private(path).map_err(failed)?;
+        let database = private(path).map_err(failed)?;
+        if let Some(why) = exposure(&database.metadata().map_err(failed)?) {
+            return Err(StoreError::Exposed { path: shown, why });
+        }
         let lock = private(&beside(path)).map_err(failed)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _lock: lock }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse { path: shown }),
             Err(errno) => Err(failed(errno.into())),
         }
+    }
+}
+
+/// Why somebody else than root and we ourselves could have written a file: what is in it says which evidence was used.
+fn exposure(metadata: &Metadata) -> Option<&'static str> {
+    let ours = rustix::process::geteuid().as_raw();
+    if !metadata.is_file() {
+        Some("is not a regular file")
+    } else if metadata.uid() != 0 && metadata.uid() != ours {
+        Some("belongs to another user")
+    } else if metadata.mode() & GROUP_OR_OTHERS_WRITE != 0 {
+        Some("can be written by its group or by everybody")
+    } else {
+        None
     }
 }
 
