@@ -39,7 +39,7 @@ pub(crate) enum Refusal {
     OriginNotAllowed,
     /// There is an `Authorization` header: another way to authenticate, which is not offered.
     #[error("the request carries an `Authorization` header")]
-    AuthorizationHeader,
+    AuthorizationHeader(Scheme),
     /// The grant type is not offered.
     #[error("the grant type is not supported")]
     UnsupportedGrantType,
@@ -139,6 +139,35 @@ pub(crate) enum Refusal {
     /// The random generator fails.
     #[error("no random numbers can be had")]
     Random(#[from] symbolon_jws::CryptoError),
+}
+
+/// The scheme of an `Authorization` header that a client sent, as far as we can name it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// RFC 7617.
+    Basic,
+    /// RFC 6750.
+    Bearer,
+    /// RFC 9449.
+    Dpop,
+    /// Anything else.
+    Other,
+}
+
+impl Scheme {
+    /// The scheme of a header's value.
+    pub(crate) fn of(value: &[u8]) -> Self {
+        let scheme = value.split(|byte| *byte == b' ').next().unwrap_or_default();
+        if scheme.eq_ignore_ascii_case(b"basic") {
+            Self::Basic
+        } else if scheme.eq_ignore_ascii_case(b"bearer") {
+            Self::Bearer
+        } else if scheme.eq_ignore_ascii_case(b"dpop") {
+            Self::Dpop
+        } else {
+            Self::Other
+        }
+    }
 }
 
 impl From<Denial> for Refusal {

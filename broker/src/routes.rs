@@ -31,7 +31,10 @@ pub(crate) fn public(metadata: Arc<Metadata>, keys: Arc<PublishedKeys>, token: A
     documents
         .with_state(metadata)
         .route(&format!("{path}{}", paths::JWKS), get(jwks::serve).with_state(keys))
-        .route(&format!("{path}{}", paths::TOKEN), post(token::serve).with_state(token))
+        .route(
+            &format!("{path}{}", paths::TOKEN),
+            post(token::serve).fallback(token::method_not_allowed).with_state(token),
+        )
 }
 
 /// What the admin socket serves beyond health and metrics.

@@ -205,6 +205,7 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         | Code::Undetermined
         | Code::AssertionMalformed
         | Code::AssertionRejected
+        | Code::AuthorizationHeader
         | Code::EvidenceExpiring
         | Code::EvidenceKeyMismatch
         | Code::EvidenceMissing

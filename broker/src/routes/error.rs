@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, PRAGMA, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use symbolon_identity::{DecisionId, ReasonCode};
 use symbolon_issuers::IssuerError;
@@ -15,7 +15,7 @@ use symbolon_wire::{ErrorCode, OAuthError};
 
 use crate::attest::{DigestError, ProcessError};
 use crate::audit::{AuditError, Audited};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Scheme};
 use crate::store::{Conflict, LedgerError};
 
 /// What a caller is told of a refusal.
@@ -69,7 +69,7 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         Refusal::OriginNotAllowed => {
             with_status(StatusCode::FORBIDDEN, bad(Code::InvalidRequest, Reason::OriginNotAllowed))
         }
-        Refusal::AuthorizationHeader => bad(Code::InvalidRequest, Reason::MultipleTokens),
+        Refusal::AuthorizationHeader(_) => unproven(Reason::AuthorizationHeader),
         Refusal::UnsupportedGrantType => bad(Code::UnsupportedGrantType, Reason::UnsupportedGrantType),
         Refusal::ProviderAmbiguous => bad(Code::InvalidRequest, Reason::ProviderAmbiguous),
         Refusal::UnsupportedAssertionType => unproven(Reason::UnsupportedAssertionType),
@@ -153,15 +153,51 @@ pub(super) fn respond(outcome: &Result<Audited, AuditError>) -> Response {
     let mut response = match outcome {
         Ok(audited) => match audited.answer() {
             Ok(answer) => Json(answer).into_response(),
-            Err(refusal) => refused(face(refusal), Some(audited.id())),
+            Err(refusal) => {
+                let mut response = refused(face(refusal), Some(audited.id()));
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    let challenge = HeaderValue::from_static(challenge(refusal));
+                    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                }
+                response
+            }
         },
         Err(AuditError::NoId(_)) => refused(outage(ReasonCode::TokenUnavailable, SOON), None),
         Err(AuditError::NotRecorded { id, source }) => refused(unrecorded(*source), Some(id)),
     };
-    // RFC 6749 §5.1.
+    uncached(&mut response);
+    response
+}
+
+/// The answer to a method that the endpoint does not know.
+pub(super) fn method_not_allowed() -> Response {
+    let face = with_status(
+        StatusCode::METHOD_NOT_ALLOWED,
+        bad(ErrorCode::InvalidRequest, ReasonCode::MalformedRequest),
+    );
+    let mut response = refused(face, None);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    uncached(&mut response);
+    response
+}
+
+/// What each 401 says of how to authenticate (RFC 9110 §15.5.2). A client that sent an `Authorization` header is
+/// answered in its own scheme (RFC 6749 §5.2). For the others there is no scheme that means a client assertion in
+/// the form; `Bearer` makes no browser ask for a password.
+fn challenge(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::AuthorizationHeader(Scheme::Basic) => "Basic realm=\"symbolon\"",
+        Refusal::AuthorizationHeader(Scheme::Dpop) => "DPoP realm=\"symbolon\"",
+        // The map above decides which refusals are a 401; all others of them are answered alike.
+        #[expect(clippy::wildcard_enum_match_arm, reason = "no refusal is told more than another")]
+        _ => "Bearer realm=\"symbolon\"",
+    }
+}
+
+/// RFC 6749 §5.1.
+fn uncached(response: &mut Response) {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
-    response
 }
 
 fn unrecorded(error: LedgerError) -> Face {

@@ -21,7 +21,7 @@ use crate::issue::TokenService;
 use crate::limits::Gate;
 use crate::metrics::TokenMetrics;
 use crate::presented::{Presented, source_ip};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Scheme};
 
 /// The largest body; one assertion of 16 KiB and room for the rest.
 const MAX_BODY: usize = 64 * 1024;
@@ -50,6 +50,11 @@ pub(super) async fn serve(State(route): State<Arc<TokenRoute>>, request: Request
     }
     route.metrics.observe(started.elapsed());
     error::respond(&outcome)
+}
+
+/// The answer to any other method than POST.
+pub(super) async fn method_not_allowed() -> Response {
+    error::method_not_allowed()
 }
 
 impl TokenRoute {
@@ -101,8 +106,8 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(ORIGIN) {
         return Err(Refusal::OriginNotAllowed);
     }
-    if headers.contains_key(AUTHORIZATION) {
-        return Err(Refusal::AuthorizationHeader);
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        return Err(Refusal::AuthorizationHeader(Scheme::of(value.as_bytes())));
     }
     if headers.contains_key(CONTENT_ENCODING) {
         return Err(Refusal::Malformed("the body is encoded"));
