@@ -3,6 +3,7 @@
 
 mod error;
 mod foundation;
+mod rehearsal;
 mod sockets;
 
 use std::path::PathBuf;
@@ -68,6 +69,14 @@ impl App {
     }
 
     /// Runs until it is told to stop.
+    /// Does what a start does with what is there already, without changing or binding anything: for `config validate`.
+    ///
+    /// # Errors
+    /// [`StartError`] if a start would fail on it.
+    pub async fn rehearse(self) -> Result<(), StartError> {
+        rehearsal::rehearse(self.plan).await
+    }
+
     ///
     /// # Errors
     /// [`StartError`] if it cannot start: a socket, the store or a signing key cannot be had.

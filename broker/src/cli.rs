@@ -78,7 +78,7 @@ pub fn run() -> ExitCode {
                 for warning in plan.warnings() {
                     let _ = writeln!(std::io::stderr(), "warning: {warning}");
                 }
-                ExitCode::SUCCESS
+                rehearse(plan)
             }
             Err(errors) => invalid(&errors),
         },
@@ -88,6 +88,18 @@ pub fn run() -> ExitCode {
 
 fn load(path: &Path) -> Result<Plan, ConfigErrors> {
     Plan::load(path, &Environment::of_process())
+}
+
+/// What a start would say to what is there already.
+fn rehearse(plan: Plan) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed("cannot validate", &error, UNAVAILABLE),
+    };
+    match runtime.block_on(App::new(plan, None).rehearse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed("the broker would not start", &error, INVALID),
+    }
 }
 
 fn serve(arguments: &Serve) -> ExitCode {

@@ -62,6 +62,17 @@ impl SigningRing {
         })
     }
 
+    /// Tries whether all keys in the store open with this seal.
+    ///
+    /// # Errors
+    /// [`KeyError`] as for [`SigningRing::open`].
+    pub(crate) async fn try_seal(store: &dyn Store, seal: &Seal) -> Result<(), KeyError> {
+        for sealed in store.sealed_keys().await? {
+            unsealed(&sealed, seal)?;
+        }
+        Ok(())
+    }
+
     /// Whether the signing key was made just now.
     pub(crate) fn is_new(&self) -> bool {
         self.is_new

@@ -45,6 +45,13 @@ CREATE TABLE marks (
 PRAGMA user_version = 2;
 ";
 
+/// Whether a file has taken all steps.
+pub(super) async fn is_current(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    if found > known { Err(StoreError::TooNew { found, known }) } else { Ok(found == known) }
+}
+
 /// Takes the steps that a file lacks, each in a transaction of its own.
 pub(super) async fn upgrade(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);

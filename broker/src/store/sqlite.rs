@@ -25,7 +25,8 @@ const READERS: u32 = 2;
 pub(crate) struct SqliteStore {
     writer: Mutex<Writer>,
     readers: SqlitePool,
-    _claim: Claim,
+    /// None if we only look.
+    _claim: Option<Claim>,
 }
 
 #[derive(Debug)]
@@ -58,7 +59,27 @@ impl SqliteStore {
             .acquire_timeout(BUSY)
             .connect_lazy_with(options.read_only(true));
         let writer = Mutex::new(Writer { connection, chain: Some(chain) });
-        Ok(Self { writer, readers, _claim: claim })
+        Ok(Self { writer, readers, _claim: Some(claim) })
+    }
+
+    /// Opens a file that is there to look at what is in it, while a broker may be using it. Nothing is changed and no
+    /// file is left beside it. None if it has to be brought up to the schema of this program first.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`], but for a file that is in use.
+    pub(crate) async fn inspect(path: &Path) -> Result<Option<Self>, StoreError> {
+        file::check(path)?;
+        let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).read_only(true);
+        // Without a log beside it nobody is writing; a file that does not change needs no lock and no shared memory.
+        let options = options.immutable(!file::has_log(path)).disable_statement_logging();
+        let mut connection = options.clone().connect().await?;
+        if !schema::is_current(&mut connection).await? {
+            return Ok(None);
+        }
+        let chain = batch::end_of_chain(&mut connection).await?;
+        let readers = SqlitePoolOptions::new().connect_lazy_with(options);
+        let writer = Mutex::new(Writer { connection, chain: Some(chain) });
+        Ok(Some(Self { writer, readers, _claim: None }))
     }
 
     async fn commit_batch(&self, batch: Vec<Entry>) -> Result<Vec<Verdict>, StoreError> {

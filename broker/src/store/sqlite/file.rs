@@ -23,17 +23,31 @@ impl Claim {
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
         let failed = |source: io::Error| StoreError::File { path: shown.clone(), source };
-        let database = private(path).map_err(failed)?;
-        if let Some(why) = exposure(&database.metadata().map_err(failed)?) {
-            return Err(StoreError::Exposed { path: shown, why });
-        }
-        let lock = private(&beside(path)).map_err(failed)?;
+        private(path).map_err(failed)?;
+        check(path)?;
+        let lock = private(&beside(path, ".lock")).map_err(failed)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _lock: lock }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse { path: shown }),
             Err(errno) => Err(failed(errno.into())),
         }
     }
+}
+
+/// Checks that nobody else could have written to the file.
+pub(super) fn check(path: &Path) -> Result<(), StoreError> {
+    let shown = path.display().to_string();
+    let metadata = std::fs::metadata(path);
+    let metadata = metadata.map_err(|source| StoreError::File { path: shown.clone(), source })?;
+    match exposure(&metadata) {
+        Some(why) => Err(StoreError::Exposed { path: shown, why }),
+        None => Ok(()),
+    }
+}
+
+/// Whether the log of a broker that runs, or that ended without tidying up, stands beside the file.
+pub(super) fn has_log(path: &Path) -> bool {
+    beside(path, "-wal").exists()
 }
 
 /// Why somebody else than root and we ourselves could have written a file: what is in it says which evidence was used.
@@ -50,9 +64,9 @@ fn exposure(metadata: &Metadata) -> Option<&'static str> {
     }
 }
 
-fn beside(path: &Path) -> PathBuf {
+fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(suffix);
     PathBuf::from(name)
 }
 
