@@ -25,6 +25,7 @@ use crate::mint::Mint;
 use crate::plan::{Plan, surroundings};
 use crate::policies::Policies;
 use crate::proofs::Proofs;
+use crate::proxies::Proxies;
 use crate::reload::PolicyReload;
 use crate::routes::{self, Decisions, Metadata, PublishedKeys, TokenRoute, token_endpoint};
 use crate::store::LedgerMetrics;
@@ -68,7 +69,6 @@ impl App {
         Self { plan, ready_file }
     }
 
-    /// Runs until it is told to stop.
     /// Does what a start does with what is there already, without changing or binding anything: for `config validate`.
     ///
     /// # Errors
@@ -77,6 +77,7 @@ impl App {
         rehearsal::rehearse(self.plan).await
     }
 
+    /// Runs until it is told to stop.
     ///
     /// # Errors
     /// [`StartError`] if it cannot start: a socket, the store or a signing key cannot be had.
@@ -100,8 +101,12 @@ impl App {
         let metrics = Metrics::register(&mut registry, lifecycle, &plan);
         let sockets = Sockets::open(&plan.config.listen)?;
         let addresses = sockets.addresses(&plan.config.issuer)?;
+        let max_connections = usize::try_from(plan.config.limits.connections).unwrap_or(usize::MAX);
         let limits = Limits {
-            max_connections: usize::try_from(plan.config.limits.connections).unwrap_or(usize::MAX),
+            max_connections,
+            // Behind a proxy all callers share its address.
+            max_connections_per_peer: (!plan.config.listen.trusted_proxies.is_empty())
+                .then_some(max_connections),
             ..Limits::default()
         };
         let serving = Serving { lifecycle, limits, metrics: metrics.connections.clone() };
@@ -188,7 +193,8 @@ impl Service {
         };
         let gate = Gate::new(&config.limits);
         let keys = Arc::new(PublishedKeys::of(&foundation.keys)?);
-        let token = Arc::new(TokenRoute { service, gate, metrics: metrics.token.clone() });
+        let proxies = Proxies::new(&config.listen);
+        let token = Arc::new(TokenRoute { service, gate, proxies, metrics: metrics.token.clone() });
         Ok(Self { metadata, keys, token, policies })
     }
 

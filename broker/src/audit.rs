@@ -9,7 +9,7 @@ use symbolon_wire::{TokenAnswer, TokenType};
 
 use crate::metrics::TokenMetrics;
 use crate::mint::Minted;
-use crate::presented::{Presented, source_ip};
+use crate::presented::Presented;
 use crate::record::{DecisionRecord, Receipt};
 use crate::refusal::Refusal;
 use crate::repeats::{Repeated, Repeats};
@@ -82,7 +82,7 @@ impl Issued {
 impl Refused {
     /// A refusal before anybody was attested.
     pub(crate) fn stranger(presented: &Presented, refusal: Refusal, now: Timestamp) -> Self {
-        Self::at_the_door(presented.id.clone(), source_ip(&presented.connection), refusal, now)
+        Self::at_the_door(presented.id.clone(), presented.source, refusal, now)
     }
 
     /// A refusal before the request was looked at.

@@ -19,7 +19,7 @@ use symbolon_identity::{GroupName, IssuerUrl, TrustDomain};
 
 pub use clients::ClientConfig;
 pub use limits::LimitsConfig;
-pub use listen::ListenConfig;
+pub use listen::{ForwardedHeader, ListenConfig};
 pub use outbound::OutboundConfig;
 pub use providers::{OidcConfig, OidcKeys, ProviderConfig, Replay, UnixConfig};
 pub use resources::{Binding, ResourceConfig};

@@ -9,7 +9,7 @@ use symbolon_policies::{Action, Context, Question};
 use crate::attest::Attested;
 use crate::grants::TokenRequest;
 use crate::groups::Groups;
-use crate::presented::{Presented, source_ip};
+use crate::presented::Presented;
 use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
 use crate::resources::{Resource, Resources};
@@ -57,7 +57,7 @@ impl Inquirer {
         let principal = caller.attested.principal(self.groups.of(&caller.attested)?);
         let context = Context {
             now,
-            source_ip: source_ip(&presented.connection),
+            source_ip: presented.source,
             evidence_age: caller.attested.age(),
             key_bound: caller.key.is_some(),
         };

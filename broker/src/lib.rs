@@ -18,6 +18,7 @@ mod plan;
 mod policies;
 mod presented;
 mod proofs;
+mod proxies;
 mod record;
 mod refusal;
 mod reload;

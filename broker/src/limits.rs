@@ -81,10 +81,11 @@ enum Source {
 }
 
 impl Source {
-    fn of(connection: &ConnectionInfo) -> Self {
+    /// Whom a request counts for: its source if that can be told, else who connected.
+    fn of(connection: &ConnectionInfo, source: Option<IpAddr>) -> Self {
         match connection.peer() {
             Peer::Unix(peer) => Self::User(peer.uid()),
-            Peer::Tcp(address) => match address.ip().to_canonical() {
+            Peer::Tcp(address) => match source.unwrap_or(address.ip()).to_canonical() {
                 IpAddr::V4(address) => Self::V4(address),
                 IpAddr::V6(address) => Self::V6(u64::try_from(address.to_bits() >> 64).unwrap_or_default()),
             },
@@ -102,12 +103,16 @@ impl Gate {
     ///
     /// # Errors
     /// [`Refusal::RateLimited`] or [`Refusal::Busy`].
-    pub(crate) fn arrive(&self, connection: &ConnectionInfo) -> Result<Arrival, Refusal> {
+    pub(crate) fn arrive(
+        &self,
+        connection: &ConnectionInfo,
+        source: Option<IpAddr>,
+    ) -> Result<Arrival, Refusal> {
         let door = match connection.peer() {
             Peer::Unix(_) => &self.socket,
             Peer::Tcp(_) => &self.network,
         };
-        door.arrive(Source::of(connection))
+        door.arrive(Source::of(connection, source))
     }
 }
 
@@ -288,8 +293,8 @@ mod tests {
             let address = std::net::SocketAddr::from(([192, 0, 2, 1], port));
             ConnectionInfo::new(Peer::Tcp(address), false)
         };
-        let _crowd: Vec<Arrival> = (0..8).filter_map(|port| gate.arrive(&from(port)).ok()).collect();
-        assert!(matches!(gate.arrive(&from(9)), Err(Refusal::Busy)));
+        let _crowd: Vec<Arrival> = (0..8).filter_map(|port| gate.arrive(&from(port), None).ok()).collect();
+        assert!(matches!(gate.arrive(&from(9), None), Err(Refusal::Busy)));
         assert!(gate.socket.arrive(Source::User(1)).is_ok());
     }
 }

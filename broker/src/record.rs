@@ -13,7 +13,7 @@ use crate::grants::TokenRequest;
 use crate::inquiry::{Caller, Inquiry};
 use crate::mint::{Minted, TokenNote};
 use crate::policies::FailedPolicy;
-use crate::presented::{Presented, source_ip};
+use crate::presented::Presented;
 use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
 use crate::store::Use;
@@ -84,7 +84,7 @@ impl Receipt {
             caller: attested.principal(std::collections::BTreeSet::new()),
             method: attested.method(),
             key: key.as_ref().map(ProvedKey::thumbprint),
-            source: source_ip(&presented.connection),
+            source: presented.source,
             target: request.target.as_str().to_owned(),
             resource: None,
             scopes: request.scopes.clone().unwrap_or_default(),

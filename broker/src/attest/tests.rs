@@ -242,6 +242,11 @@ fn contradictions_between_providers_are_found_at_load() {
         !findings.is_empty()
     };
     let other = "https://b.example";
+    let with = |settings: &str| {
+        format!(
+            "{{ name: a, oidc: {{ issuer: '{CI}', {settings} }}, workload: '\"a/\" + attested.subject' }}"
+        )
+    };
     for (what, providers) in [
         (
             "one issuer twice",
@@ -261,10 +266,15 @@ fn contradictions_between_providers_are_found_at_load() {
         ("ourselves", vec![oidc("a", ISSUER, "\"a/\" + attested.subject")]),
         ("an unknown attribute", vec![oidc("a", CI, "\"a/\" + attested.sub")]),
         ("plain http", vec![oidc("a", "http://127.0.0.1:1", "\"a/\" + attested.subject")]),
+        ("one-shot evidence as a bearer", vec![with("replay: one_shot, allow_bearer_evidence: true")]),
+        ("no lifetime", vec![with("max_lifetime: 0s")]),
+        ("a lifetime without end", vec![with("max_lifetime: 25h")]),
+        ("keys that are not there", vec![with("keys: { jwks_file: /nowhere/keys.json }")]),
         ("no kind", vec!["{ name: a, workload: '\"a\"' }".to_owned()]),
     ] {
         assert!(found(&providers), "{what}");
     }
+    assert!(!found(&[with("replay: key_bound, allow_bearer_evidence: true, max_lifetime: 24h")]));
     assert!(!found(&[
         oidc("a", CI, "\"a/\" + attested.subject"),
         oidc("b", other, "\"b/\" + attested.subject")

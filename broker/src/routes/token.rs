@@ -1,6 +1,7 @@
 //! The token endpoint (RFC 6749 §3.2): limits first, then the request, then the answer that is on record.
 //! Not here: any decision; `issue` takes them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ use crate::audit::{AuditError, Audited};
 use crate::issue::TokenService;
 use crate::limits::Gate;
 use crate::metrics::TokenMetrics;
-use crate::presented::{Presented, source_ip};
+use crate::presented::Presented;
+use crate::proxies::Proxies;
 use crate::refusal::{Refusal, Scheme};
 
 /// The largest body; one assertion of 16 KiB and room for the rest.
@@ -38,6 +40,8 @@ pub(crate) struct TokenRoute {
     pub(crate) service: TokenService,
     /// Keeps the limits.
     pub(crate) gate: Gate,
+    /// Tells where requests come from.
+    pub(crate) proxies: Proxies,
     /// Counts.
     pub(crate) metrics: TokenMetrics,
 }
@@ -64,10 +68,10 @@ impl TokenRoute {
             let refusal = Refusal::Malformed("the connection is not known");
             return self.service.turn_away(id, None, refusal).await;
         };
-        let source = source_ip(&connection);
-        let arrived = match self.gate.arrive(&connection) {
+        let source = self.proxies.source(&connection, request.headers());
+        let arrived = match self.gate.arrive(&connection, source) {
             Ok(arrival) => {
-                let presented = present(id.clone(), connection, request).await;
+                let presented = present(id.clone(), (connection, source), request).await;
                 presented.and_then(|presented| Ok((presented, arrival.begin()?)))
             }
             Err(refusal) => Err(refusal),
@@ -85,7 +89,7 @@ impl TokenRoute {
 
 async fn present(
     id: DecisionId,
-    connection: ConnectionInfo,
+    (connection, source): (ConnectionInfo, Option<IpAddr>),
     request: Request<Body>,
 ) -> Result<Presented, Refusal> {
     let (head, body) = request.into_parts();
@@ -99,7 +103,7 @@ async fn present(
         Ok(Err(error)) if is_too_large(&error) => return Err(Refusal::TooLarge),
         Ok(Err(_)) | Err(_) => return Err(Refusal::Malformed("the body did not arrive")),
     };
-    Ok(Presented { id, form: TokenForm::parse(&body)?, connection, proof })
+    Ok(Presented { id, form: TokenForm::parse(&body)?, connection, source, proof })
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {

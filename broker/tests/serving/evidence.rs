@@ -81,6 +81,24 @@ async fn key_bound_evidence_belongs_to_the_key_that_presented_it_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_delegated_token_buys_nothing_as_evidence() {
+    let setup = Setup::new(EVERYTHING);
+    let broker = setup.start().await;
+    for assertion in [
+        broker.delegated_jwt(&setup.ci, CI, "team/repo"),
+        broker.delegated_jwt(&setup.client, "batch", "batch"),
+    ] {
+        let proof = broker.prove(&proof_key());
+        let answer = broker.ask(&[NOTES, TYPE, ("client_assertion", &assertion)], Some(&proof)).await;
+        assert_eq!(
+            (answer.status, answer.text("error"), answer.reason()),
+            (401, "invalid_client", "assertion_rejected")
+        );
+    }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_proof_is_good_for_one_request() {
     let setup = Setup::new(EVERYTHING);
     let broker = setup.start().await;

@@ -6,7 +6,7 @@ use std::fs;
 use sqlx::{ConnectOptions, Connection};
 
 use crate::EVERYTHING;
-use crate::harness::{JWT_BEARER, Setup, eventually};
+use crate::harness::{JWT_BEARER, Running, Setup, eventually};
 
 const NOTES: (&str, &str) = ("audience", "notes");
 
@@ -156,6 +156,34 @@ async fn other_policies_are_not_in_force_before_that_is_on_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_proxy_names_the_source_and_nobody_else_does() {
+    let here = "@id(\"here\") permit (principal, action, resource)\n\
+        when { context has source_ip && context.source_ip.isInRange(ip(\"198.51.100.0/24\")) };";
+    let setup = Setup::new(here);
+    let trusting = setup.try_start("http://127.0.0.1:0", "").await.unwrap();
+    let ask = async |broker: &Running, forwarded: &str| {
+        let assertion = broker.jwt(&setup.client, "batch", "batch", 60);
+        let fields = [NOTES, ("client_assertion_type", JWT_BEARER), ("client_assertion", &assertion)];
+        broker.ask_through(&fields, forwarded).await
+    };
+    assert_eq!(ask(&trusting, "198.51.100.1").await.reason(), "denied", "by default nobody is trusted");
+    trusting.stop().await;
+    let broker = setup.try_start_listening("trusted_proxies: [127.0.0.1/32]").await.unwrap();
+    for (forwarded, is_permitted) in [
+        ("198.51.100.1", true),
+        ("192.0.2.1, 198.51.100.1", true),
+        ("198.51.100.1, 127.0.0.1", true),
+        ("198.51.100.1, 192.0.2.1", false),
+        ("junk", false),
+        ("198.51.100.1, junk", false),
+    ] {
+        let answer = ask(&broker, forwarded).await;
+        assert_eq!(answer.status == 200, is_permitted, "{forwarded}: {answer:?}");
+    }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_do_not_arrive_keep_nobody_out() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let setup = Setup::new(EVERYTHING);
@@ -225,4 +253,43 @@ async fn a_permit_that_cannot_be_evaluated_is_counted_and_on_record() {
     let decision = broker.decision(denied.text("decision_id")).await;
     assert_eq!(decision.body["facts"]["failed_policies"][0]["id"], "broken", "{decision:?}");
     broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_finds_what_a_start_would_fail_on_and_leaves_no_trace() {
+    let setup = Setup::new(EVERYTHING);
+    setup.rehearse().await.unwrap();
+    assert!(!setup.file("broker.db").exists());
+    let broker = setup.start().await;
+    setup.rehearse().await.unwrap();
+    broker.stop().await;
+    // The last connection tidies up.
+    eventually(|| async { !setup.file("broker.db-wal").exists() }).await;
+    let files = || {
+        let mut files: Vec<_> =
+            fs::read_dir(setup.folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files
+    };
+    let before = files();
+    setup.rehearse().await.unwrap();
+    setup.seal([8; 32]);
+    let error = setup.rehearse().await.unwrap_err();
+    assert!(format!("{error:?}").contains("DoesNotOpen"), "{error:?}");
+    assert_eq!(files(), before);
+}
+
+#[tokio::test]
+async fn contradictions_and_traps_are_found_at_load() {
+    let setup = Setup::new(EVERYTHING);
+    for issuer in ["/:t", "/*x", "/{t}", "/a//b", "/a b", "/+", "/a,b"] {
+        let said = setup.refused(&format!("http://127.0.0.1:0{issuer}"), "");
+        assert!(said.contains("issuer"), "{issuer}: {said}");
+    }
+    for network in ["0.0.0.0/0", "169.254.0.0/16", "169.254.169.254/31", "fe80::/10"] {
+        let said = setup.refused("http://127.0.0.1:0", &format!("outbound: {{ allow: ['{network}'] }}\n"));
+        assert!(said.contains("only a single address"), "{network}: {said}");
+    }
+    let good = "outbound: { allow: ['169.254.169.254/32', '10.0.0.0/8', 'fd00:ec2::254/128'] }\n";
+    assert_eq!(setup.refused("http://127.0.0.1:0/tenant-1/a.b_c~d/", good), "");
 }
