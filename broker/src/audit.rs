@@ -10,7 +10,7 @@ use symbolon_wire::{TokenAnswer, TokenType};
 use crate::metrics::TokenMetrics;
 use crate::mint::Minted;
 use crate::presented::Presented;
-use crate::record::{DecisionRecord, Receipt};
+use crate::record::Receipt;
 use crate::refusal::Refusal;
 use crate::repeats::{Repeated, Repeats};
 use crate::routes::error::face;
@@ -119,7 +119,8 @@ impl Audit {
         let id = record.id.clone();
         let workload = record.caller.id.clone();
         self.metrics.count_failed(&record.failed_policies);
-        let (whom, keep) = (Repeated::of(&record), self.keep(&record));
+        let whom = Repeated::of(&record);
+        let keep = self.keep(&whom, record.reason);
         let entry = if keep == Keep::ALL {
             Entry::Decision { uses, record: Box::new(record) }
         } else {
@@ -145,11 +146,10 @@ impl Audit {
     }
 
     /// What of a decision is put on record: a token always is, a refusal unless the caller got it many times just now.
-    fn keep(&self, record: &DecisionRecord) -> Keep {
-        let whom = Repeated::of(record);
-        let enough = |reason| self.repeats.are_enough(&whom, reason);
+    fn keep(&self, whom: &Repeated, reason: Option<ReasonCode>) -> Keep {
+        let enough = |reason| self.repeats.are_enough(whom, reason);
         Keep {
-            as_meant: !record.reason.is_some_and(enough),
+            as_meant: !reason.is_some_and(enough),
             as_conflict: !Conflict::ALL.iter().any(|conflict| enough(conflict.reason())),
         }
     }

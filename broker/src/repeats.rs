@@ -62,7 +62,8 @@ impl Repeats {
     /// Whether enough refusals of this kind are on record.
     pub(crate) fn are_enough(&self, whom: &Repeated, reason: ReasonCode) -> bool {
         let seen = self.lock();
-        seen.get(&slot(&seen, whom, reason)).is_some_and(|seen| seen.all >= RECORDED)
+        // Most of the time nobody is refused anything.
+        !seen.is_empty() && seen.get(&slot(&seen, whom, reason)).is_some_and(|seen| seen.all >= RECORDED)
     }
 
     /// Counts a refusal that was answered.

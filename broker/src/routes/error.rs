@@ -185,12 +185,11 @@ pub(super) fn method_not_allowed() -> Response {
 /// answered in its own scheme (RFC 6749 §5.2). For the others there is no scheme that means a client assertion in
 /// the form; `Bearer` makes no browser ask for a password.
 fn challenge(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::AuthorizationHeader(Scheme::Basic) => "Basic realm=\"symbolon\"",
-        Refusal::AuthorizationHeader(Scheme::Dpop) => "DPoP realm=\"symbolon\"",
-        // The map above decides which refusals are a 401; all others of them are answered alike.
-        #[expect(clippy::wildcard_enum_match_arm, reason = "no refusal is told more than another")]
-        _ => "Bearer realm=\"symbolon\"",
+    let scheme = if let Refusal::AuthorizationHeader(scheme) = refusal { *scheme } else { Scheme::Other };
+    match scheme {
+        Scheme::Basic => "Basic realm=\"symbolon\"",
+        Scheme::Dpop => "DPoP realm=\"symbolon\"",
+        Scheme::Bearer | Scheme::Other => "Bearer realm=\"symbolon\"",
     }
 }
 

@@ -121,7 +121,7 @@ impl Writer {
                 () = sleep(PROBE_EVERY), if self.trouble.is_some() => {
                     // Nobody may ask any more while we are not ready, so we look ourselves.
                     let probed = self.store.probe().await;
-                    self.note(probed.as_ref().map(|()| ()));
+                    self.note(probed.err().as_ref());
                     continue;
                 }
             };
@@ -141,7 +141,7 @@ impl Writer {
         }
         let started = Instant::now();
         let committed = self.store.commit(entries).await;
-        self.note(committed.as_ref().map(|_| ()));
+        self.note(committed.as_ref().err());
         let Ok(verdicts) = committed else { return };
         self.metrics.commits.observe(started.elapsed().as_secs_f64());
         self.metrics.entries.inc_by(u64::try_from(verdicts.len()).unwrap_or(u64::MAX));
@@ -152,10 +152,10 @@ impl Writer {
     }
 
     /// Notes how a commit ended.
-    fn note(&mut self, outcome: Result<(), &StoreError>) {
-        match outcome {
-            Ok(()) => self.trouble = None,
-            Err(error) => {
+    fn note(&mut self, error: Option<&StoreError>) {
+        match error {
+            None => self.trouble = None,
+            Some(error) => {
                 self.metrics.failures.inc();
                 let error = crate::error_chain(error);
                 tracing::error!(

@@ -118,8 +118,11 @@ async fn a_store_in_trouble_is_an_outage_and_recovers_without_a_restart() {
     assert_eq!((answer.status, answer.text("error")), (503, "temporarily_unavailable"));
     assert_eq!(answer.reason(), "store_unavailable");
     assert!(answer.headers.contains_key("retry-after"));
+    eventually(|| async { broker.admin("/readyz").await.0 == 503 }).await;
     blocking.rollback().await.unwrap();
-    eventually(|| async { broker.ask_local(&[NOTES], None).await.status == 200 }).await;
+    // Nobody asks us for anything while we are not ready: we notice by ourselves.
+    eventually(|| async { broker.admin("/readyz").await.0 == 200 }).await;
+    assert_eq!(broker.ask_local(&[NOTES], None).await.status, 200);
     broker.stop().await;
 }
 
