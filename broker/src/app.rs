@@ -3,6 +3,7 @@
 
 mod error;
 mod foundation;
+mod rehearsal;
 mod sockets;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::own_tokens::OwnTokens;
 use crate::plan::{Plan, surroundings};
 use crate::policies::Policies;
 use crate::proofs::Proofs;
+use crate::proxies::Proxies;
 use crate::reload::PolicyReload;
 use crate::routes::door::Door;
 use crate::routes::{
@@ -75,6 +77,14 @@ impl App {
         Self { plan, ready_file }
     }
 
+    /// Does what a start does with what is there already, without changing or binding anything: for `config validate`.
+    ///
+    /// # Errors
+    /// [`StartError`] if a start would fail on it.
+    pub async fn rehearse(self) -> Result<(), StartError> {
+        rehearsal::rehearse(self.plan).await
+    }
+
     /// Runs until it is told to stop.
     ///
     /// # Errors
@@ -99,15 +109,19 @@ impl App {
         let metrics = Metrics::register(&mut registry, lifecycle, &plan);
         let sockets = Sockets::open(&plan.config.listen)?;
         let addresses = sockets.addresses(&plan.config.issuer)?;
+        let max_connections = usize::try_from(plan.config.limits.connections).unwrap_or(usize::MAX);
         let limits = Limits {
-            max_connections: usize::try_from(plan.config.limits.connections).unwrap_or(usize::MAX),
+            max_connections,
+            // Behind a proxy all callers share its address.
+            max_connections_per_peer: (!plan.config.listen.trusted_proxies.is_empty())
+                .then_some(max_connections),
             ..Limits::default()
         };
         let serving = Serving { lifecycle, limits, metrics: metrics.connections.clone() };
         let admin = Admin::new(readiness.clone(), readiness.clone(), Arc::new(registry));
         serving.server("admin", sockets.admin).serve(admin, lifecycle);
 
-        let foundation = Foundation::lay(&plan, &metrics, lifecycle).await?;
+        let foundation = Foundation::lay(&plan, &metrics, lifecycle, readiness).await?;
         foundation.announce(&addresses.issuer).await?;
         let service = Service::assemble(plan, &addresses.issuer, &foundation, &metrics)?;
         PolicyReload {
@@ -213,17 +227,20 @@ impl Service {
             audit: Audit {
                 ledger: foundation.ledger.clone(),
                 strangers: Arc::clone(&foundation.strangers),
+                repeats: Arc::clone(&foundation.repeats),
                 metrics: metrics.token.clone(),
             },
         };
         let gate = Arc::new(Gate::new(&config.limits));
-        let door = Door::new(Arc::clone(&gate), Arc::clone(&foundation.clock));
+        let proxies = Arc::new(Proxies::new(&config.listen));
+        let door = Door::new(Arc::clone(&gate), Arc::clone(&proxies), Arc::clone(&foundation.clock));
         let parts = StatusParts {
             own: Arc::clone(&own),
             keys: Arc::clone(&foundation.keys),
             revocations: Arc::clone(&foundation.revocations),
             clock: Arc::clone(&foundation.clock),
             gate,
+            proxies,
         };
         let status = Arc::new(StatusRoute::new(issuer, parts)?);
         let keys = Arc::clone(&foundation.keys);
@@ -236,6 +253,7 @@ impl Service {
             own,
             revocations: Arc::clone(&foundation.revocations),
             ledger: foundation.ledger.clone(),
+            repeats: Arc::clone(&foundation.repeats),
             store: Arc::clone(&foundation.store),
         };
         let clock = Arc::clone(&foundation.clock);

@@ -22,7 +22,7 @@ use symbolon_identity::{GroupName, IssuerUrl, LocalTimeName, TrustDomain};
 pub use clients::ClientConfig;
 pub use keys::{KeysConfig, SigningAlgorithm};
 pub use limits::LimitsConfig;
-pub use listen::ListenConfig;
+pub use listen::{ForwardedHeader, ListenConfig};
 pub use outbound::OutboundConfig;
 pub use providers::{OidcConfig, OidcKeys, ProviderConfig, Replay, UnixConfig};
 pub use resources::{Binding, ExchangeMode, ResourceConfig};

@@ -10,9 +10,10 @@ use std::time::Duration;
 use symbolon_daemon::Registry;
 use symbolon_daemon::metrics::duration_histogram;
 use symbolon_identity::ReasonCode;
-use symbolon_policies::Shadow;
+use symbolon_policies::{Effect, Shadow};
 
 use crate::keys::{KeyChange, KeyLife, Phase};
+use crate::policies::FailedPolicy;
 
 /// Answers of the token endpoint.
 #[derive(Debug, Clone)]
@@ -21,11 +22,17 @@ pub(crate) struct TokenMetrics {
     seconds: Histogram,
     unrecorded: Counter,
     shadow: Family<ShadowLabels, Counter>,
+    failed_policies: Family<PolicyLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ShadowLabels {
     verdict: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PolicyLabels {
+    effect: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,6 +49,7 @@ impl TokenMetrics {
             seconds: duration_histogram(),
             unrecorded: Counter::default(),
             shadow: Family::default(),
+            failed_policies: Family::default(),
         };
         let help = "Answers of the token endpoint, by outcome and reason code";
         registry.register("broker_token_answers", help, metrics.answers.clone());
@@ -52,7 +60,20 @@ impl TokenMetrics {
         let help =
             "Decisions that policies in shadow mode would have changed, by what they would have made of them";
         registry.register("broker_shadow_verdicts", help, metrics.shadow.clone());
+        let help = "Policies that could not be evaluated for a decision, by what they would do";
+        registry.register("broker_policy_errors", help, metrics.failed_policies.clone());
         metrics
+    }
+
+    /// Counts policies that could not be evaluated.
+    pub(crate) fn count_failed(&self, policies: &[FailedPolicy]) {
+        for policy in policies {
+            let effect = match policy.effect {
+                Effect::Permit => "permit",
+                Effect::Forbid => "forbid",
+            };
+            self.failed_policies.get_or_create(&PolicyLabels { effect }).inc();
+        }
     }
 
     /// Counts a decision that policies in shadow mode would have changed.

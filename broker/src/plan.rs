@@ -107,6 +107,18 @@ pub(crate) fn surroundings(issuer: &IssuerUrl) -> Surroundings {
 }
 
 fn check_the_rest(config: &Config, findings: &mut Findings) {
+    // Our routes stand below this path, where other characters have a meaning of their own.
+    let path = config.issuer.as_str().splitn(4, '/').nth(3).unwrap_or_default();
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if !path.split('/').all(is_plain) && !path.is_empty() {
+        findings.add("issuer", "the segments of its path are not empty, not `.` or `..`, and hold only letters, digits, `-`, `.`, `_` and `~`");
+    }
+    for (index, network) in config.outbound.allow.iter().enumerate() {
+        if network.prefix_len() < network.max_prefix_len() && AddressPolicy::opens_special(network) {
+            let problem = "opens link-local addresses or a metadata service, which gives credentials to whoever reaches it; only a single address (/32, /128) may";
+            findings.add(format!("outbound.allow[{index}]"), problem);
+        }
+    }
     let limits = &config.limits;
     for (name, value) in [
         ("requests_per_second", limits.requests_per_second),
@@ -131,6 +143,12 @@ fn check_the_rest(config: &Config, findings: &mut Findings) {
             findings.add(format!("listen.{name}"), "the path of a socket is absolute");
         }
     }
+}
+
+/// Whether a path segment is made of unreserved characters (RFC 3986 §2.3) and is no step to elsewhere.
+fn is_plain(segment: &str) -> bool {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(unreserved)
 }
 
 fn seal(store: &StoreConfig, findings: &mut Findings) -> Option<Seal> {

@@ -46,8 +46,11 @@ pub(crate) fn public(public: Public) -> Router {
     let Public { metadata, keys, token, inspect, status } = public;
     let path = issuer_path(metadata.issuer());
     let inspections = Router::new()
-        .route(&format!("{path}{}", paths::INTROSPECT), post(inspect::introspect))
-        .route(&format!("{path}{}", paths::REVOKE), post(inspect::revoke))
+        .route(
+            &format!("{path}{}", paths::INTROSPECT),
+            post(inspect::introspect).fallback(door::method_not_allowed),
+        )
+        .route(&format!("{path}{}", paths::REVOKE), post(inspect::revoke).fallback(door::method_not_allowed))
         .with_state(inspect);
     let mut documents = Router::new();
     for well_known in [paths::OPENID_CONFIGURATION, paths::AUTHORIZATION_SERVER_METADATA] {
@@ -58,7 +61,10 @@ pub(crate) fn public(public: Public) -> Router {
     documents
         .with_state(metadata)
         .route(&format!("{path}{}", paths::JWKS), get(jwks::serve).with_state(keys))
-        .route(&format!("{path}{}", paths::TOKEN), post(token::serve).with_state(token))
+        .route(
+            &format!("{path}{}", paths::TOKEN),
+            post(token::serve).fallback(door::method_not_allowed).with_state(token),
+        )
         .route(&format!("{path}{}", paths::STATUS), get(status::serve).with_state(status))
         .merge(inspections)
 }

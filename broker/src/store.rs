@@ -45,6 +45,9 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// All revocations after this place in the feed, in their order.
     fn revocations_after(&self, sequence: u64) -> StoreFuture<'_, Vec<Standing>>;
 
+    /// Tries whether something can be put on record.
+    fn probe(&self) -> StoreFuture<'_, ()>;
+
     /// Forgets what expired before `now` and decisions older than `decisions_before`; returns how many rows.
     fn prune(&self, now: Timestamp, decisions_before: Timestamp) -> StoreFuture<'_, u64>;
 }
@@ -59,6 +62,15 @@ pub(crate) enum Entry {
         /// The decision.
         record: Box<DecisionRecord>,
     },
+    /// A decision like many before it: on record only as far as `keep` says, but using up all the same.
+    Repeated {
+        /// As for [`Entry::Decision`].
+        uses: Vec<Use>,
+        /// The decision.
+        record: Box<DecisionRecord>,
+        /// What of it is put on record.
+        keep: Keep,
+    },
     /// Something that happened, for the audit chain alone.
     Event(Box<symbolon_audit::Record>),
     /// An answer that is no decision on a token, with what it uses up.
@@ -72,6 +84,8 @@ pub(crate) enum Entry {
         /// What the audit chain says of it.
         record: Box<symbolon_audit::Record>,
     },
+    /// Several things that happened, all of them or none.
+    Events(Vec<symbolon_audit::Record>),
     /// Changes to the signing keys, with the record of each. If one cannot be made, none is, and the batch fails.
     Keys(KeyTurn),
 }
@@ -89,12 +103,28 @@ impl Entry {
     /// The key that signed the token of this entry, and the token's `exp`.
     pub(crate) fn signed_by(&self) -> Option<(Thumbprint, Timestamp)> {
         match self {
-            Self::Decision { record, .. } => {
+            Self::Decision { record, .. } | Self::Repeated { record, .. } => {
                 record.token.as_ref().and_then(|token| Some((token.key?, token.expires_at)))
             }
-            Self::Event(_) | Self::Uses(_) | Self::Revocation { .. } | Self::Keys(_) => None,
+            Self::Event(_) | Self::Events(_) | Self::Uses(_) | Self::Revocation { .. } | Self::Keys(_) => {
+                None
+            }
         }
     }
+}
+
+/// What of a decision is put on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// The decision, if nothing that it uses was used before.
+    pub(crate) as_meant: bool,
+    /// The refusal that it becomes otherwise.
+    pub(crate) as_conflict: bool,
+}
+
+impl Keep {
+    /// All of it.
+    pub(crate) const ALL: Self = Self { as_meant: true, as_conflict: true };
 }
 
 /// Something that an answer uses up or relies on.
@@ -148,6 +178,10 @@ pub(crate) enum Conflict {
 }
 
 impl Conflict {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] =
+        [Self::EvidenceReplayed, Self::ProofReplayed, Self::EvidenceKeyMismatch, Self::SigningKeyGone];
+
     /// The stable code.
     pub(crate) fn reason(self) -> ReasonCode {
         match self {
@@ -188,6 +222,14 @@ pub(crate) enum StoreError {
     InUse {
         /// The file.
         path: String,
+    },
+    /// Somebody else could have written to it.
+    #[error("the store `{path}` {why}")]
+    Exposed {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// It was made by a newer program.
     #[error("the store has schema version {found}, this program knows {known}; use a newer program")]

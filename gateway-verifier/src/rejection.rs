@@ -8,9 +8,9 @@ use http::StatusCode;
 use symbolon_identity::ReasonCode;
 
 use crate::caller::VerifiedCaller;
+use crate::shown::shown;
 use crate::stages::Progress;
 use crate::stages::authorize::Denied;
-use crate::shown::shown;
 
 /// Why a request was not forwarded, with what an operator may see of it and its sender may not.
 #[derive(Debug, Clone)]
@@ -239,6 +239,7 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         | Code::ActorNotAllowed
         | Code::AssertionMalformed
         | Code::AssertionRejected
+        | Code::AuthorizationHeader
         | Code::ClaimUndetermined
         | Code::EvidenceExpiring
         | Code::EvidenceKeyMismatch

@@ -7,7 +7,7 @@ use symbolon_jws::{Algorithm, SigningKey};
 
 use super::local::{self, GenerateError};
 use super::seal::{Seal, SealError};
-use crate::store::{StoreError, StoredKey};
+use crate::store::{Store, StoreError, StoredKey};
 
 /// What opens and seals.
 #[derive(Debug, Clone)]
@@ -58,6 +58,14 @@ impl Vault {
     /// A vault with this seal.
     pub(crate) fn new(seal: Arc<Seal>) -> Self {
         Self { seal }
+    }
+
+    /// Tries whether all keys in the store open with this seal.
+    ///
+    /// # Errors
+    /// [`KeyError`] as for [`super::Keeper::open`].
+    pub(crate) async fn try_all(&self, store: &dyn Store) -> Result<(), KeyError> {
+        self.open(store.keys().await?).await.map(drop)
     }
 
     /// Makes a key and seals it.

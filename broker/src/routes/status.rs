@@ -24,6 +24,7 @@ use super::error;
 use crate::keys::SigningRing;
 use crate::limits::Gate;
 use crate::own_tokens::{OwnTokenError, OwnTokens};
+use crate::proxies::Proxies;
 use crate::refusal::Refusal;
 use crate::revoke::{Revocations, Standing};
 
@@ -48,6 +49,7 @@ pub(crate) struct StatusRoute {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) proxies: Arc<Proxies>,
     issuer: IssuerUrl,
     audience: Audience,
     scope: Scope,
@@ -63,6 +65,7 @@ pub(crate) struct StatusParts {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) proxies: Arc<Proxies>,
 }
 
 impl StatusRoute {
@@ -74,7 +77,7 @@ impl StatusRoute {
         issuer: &IssuerUrl,
         parts: StatusParts,
     ) -> Result<Self, symbolon_identity::IdentityError> {
-        let StatusParts { own, keys, revocations, clock, gate } = parts;
+        let StatusParts { own, keys, revocations, clock, gate, proxies } = parts;
         Ok(Self {
             audience: Audience::parse(&issuer.join(symbolon_wire::paths::STATUS))?,
             scope: Scope::parse(crate::resources::STATUS_SCOPE)?,
@@ -86,13 +89,15 @@ impl StatusRoute {
             revocations,
             clock,
             gate,
+            proxies,
         })
     }
 
     async fn answer(&self, request: &Parts) -> Result<Response, Refusal> {
         let connection = super::door::connection(&request.extensions)?;
         // The rate only: who waits for news does not count as work under way.
-        drop(self.gate.admit(&connection)?);
+        let source = self.proxies.source(&connection, &request.headers);
+        drop(self.gate.arrive(&connection, source)?);
         self.admit(request)?;
         let _follower = self.followers.try_acquire().map_err(|_| Refusal::Busy)?;
         let query = status::Query::parse(request.uri.query().unwrap_or_default())

@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::StoreError;
 
 /// One step each, in order; a file's `user_version` says how many were taken. Steps that were shipped never change.
-const STEPS: [&str; 3] = [FIRST, REVOCATIONS, SIGNING_KEYS];
+const STEPS: [&str; 4] = [FIRST, REVOCATIONS, SIGNING_KEYS, MARKS];
 
 pub(super) const FIRST: &str = "
 CREATE TABLE signing_keys (
@@ -69,6 +69,22 @@ CREATE TABLE revoked_keys (
 ) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 3;
 ";
+
+/// Numbers that have to outlive the program, such as the latest expiry that was forgotten.
+const MARKS: &str = "
+CREATE TABLE marks (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 4;
+";
+
+/// Whether a file has taken all steps.
+pub(super) async fn is_current(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    if found > known { Err(StoreError::TooNew { found, known }) } else { Ok(found == known) }
+}
 
 /// Takes the steps that a file lacks, each in a transaction of its own.
 pub(super) async fn upgrade(connection: &mut SqliteConnection) -> Result<(), StoreError> {

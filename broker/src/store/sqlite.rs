@@ -29,7 +29,8 @@ const READERS: u32 = 2;
 pub(crate) struct SqliteStore {
     writer: Mutex<Writer>,
     readers: SqlitePool,
-    _claim: Claim,
+    /// None if we only look.
+    _claim: Option<Claim>,
 }
 
 #[derive(Debug)]
@@ -62,7 +63,27 @@ impl SqliteStore {
             .acquire_timeout(BUSY)
             .connect_lazy_with(options.read_only(true));
         let writer = Mutex::new(Writer { connection, end: Some(end) });
-        Ok(Self { writer, readers, _claim: claim })
+        Ok(Self { writer, readers, _claim: Some(claim) })
+    }
+
+    /// Opens a file that is there to look at what is in it, while a broker may be using it. Nothing is changed and no
+    /// file is left beside it. None if it has to be brought up to the schema of this program first.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`], but for a file that is in use.
+    pub(crate) async fn inspect(path: &Path) -> Result<Option<Self>, StoreError> {
+        file::check(path)?;
+        let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).read_only(true);
+        // Without a log beside it nobody is writing; a file that does not change needs no lock and no shared memory.
+        let options = options.immutable(!file::has_log(path)).disable_statement_logging();
+        let mut connection = options.clone().connect().await?;
+        if !schema::is_current(&mut connection).await? {
+            return Ok(None);
+        }
+        let end = End::read(&mut connection).await?;
+        let readers = SqlitePoolOptions::new().connect_lazy_with(options);
+        let writer = Mutex::new(Writer { connection, end: Some(end) });
+        Ok(Some(Self { writer, readers, _claim: None }))
     }
 
     async fn commit_batch(&self, batch: Vec<Entry>) -> Result<Vec<Verdict>, StoreError> {
@@ -107,9 +128,18 @@ impl SqliteStore {
         rows.iter().map(revocations::read).collect()
     }
 
+    /// Writes something that is of no interest, durably.
+    async fn write_probe(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().await;
+        let probe = "INSERT INTO marks (name, value) VALUES ('probe', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1";
+        sqlx::query(probe).execute(&mut writer.connection).await?;
+        Ok(())
+    }
+
     async fn forget(&self, now: Timestamp, decisions_before: Timestamp) -> Result<u64, StoreError> {
         // Ids sort by time: the smallest id of that second divides old from new.
         let first_kept = DecisionId::new(Origin::Broker, decisions_before, [0; 10]);
+        batch::note_forgotten(&mut self.writer.lock().await.connection, now).await?;
         let mut forgotten = 0_u64;
         // Small portions, so that no answer waits long for the writer.
         loop {
@@ -159,6 +189,10 @@ impl Store for SqliteStore {
 
     fn revocations_after(&self, sequence: u64) -> StoreFuture<'_, Vec<Standing>> {
         Box::pin(self.read_revocations(sequence))
+    }
+
+    fn probe(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.write_probe())
     }
 
     fn prune(&self, now: Timestamp, decisions_before: Timestamp) -> StoreFuture<'_, u64> {

@@ -43,6 +43,7 @@ reasons! {
     AlgNotAllowed = "alg_not_allowed", "the token's algorithm is not the one of its key; use a key and algorithm that the issuer publishes";
     AssertionMalformed = "assertion_malformed", "the client assertion is not a well-formed JWT; check how it was made";
     AssertionRejected = "assertion_rejected", "the client assertion failed verification; check its issuer, audience, key and times";
+    AuthorizationHeader = "authorization_header", "clients do not authenticate by the Authorization header here; send the evidence as client_assertion in the form";
     BadSignature = "bad_signature", "the signature does not verify; the token was altered or signed by another key";
     BindingMismatch = "binding_mismatch", "the token is bound to another key than the one that made the proof";
     Busy = "busy", "too many requests are under way; try again after the time in Retry-After";

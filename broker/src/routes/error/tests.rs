@@ -25,7 +25,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::Malformed(_) => 4,
         Refusal::Form(_) => 5,
         Refusal::OriginNotAllowed => 6,
-        Refusal::AuthorizationHeader => 7,
+        Refusal::AuthorizationHeader(_) => 7,
         Refusal::UnsupportedGrantType => 8,
         Refusal::UnsupportedAssertionType => 9,
         Refusal::EvidenceMissing => 10,
@@ -70,10 +70,11 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::SubjectRevoked => 49,
         Refusal::ClaimUndetermined { .. } => 50,
         Refusal::NoSigningKey(_) => 51,
+        Refusal::EvidenceDelegated => 52,
     }
 }
 
-const VARIANTS: usize = 52;
+const VARIANTS: usize = 53;
 
 /// A denial by a set with these policies.
 fn denial(policies: &str) -> Denial {
@@ -112,7 +113,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Malformed("x"), 400, "invalid_request", "malformed_request"),
         (Refusal::Form(FormError::Escape), 400, "invalid_request", "malformed_request"),
         (Refusal::OriginNotAllowed, 403, "invalid_request", "origin_not_allowed"),
-        (Refusal::AuthorizationHeader, 400, "invalid_request", "multiple_tokens"),
+        (Refusal::AuthorizationHeader(Scheme::Other), 401, "invalid_client", "authorization_header"),
         (Refusal::UnsupportedGrantType, 400, "unsupported_grant_type", "unsupported_grant_type"),
         (Refusal::UnsupportedAssertionType, 401, "invalid_client", "unsupported_assertion_type"),
         (Refusal::EvidenceMissing, 401, "invalid_client", "evidence_missing"),
@@ -127,6 +128,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Evidence(keys_unavailable()), 503, "temporarily_unavailable", "jwks_unavailable"),
         (token(TokenError::WrongType), 401, "invalid_client", "assertion_rejected"),
         (token(expired()), 401, "invalid_client", "expired"),
+        (Refusal::EvidenceDelegated, 401, "invalid_client", "assertion_rejected"),
         (Refusal::EvidenceBound, 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::EvidenceUnproved { provider: provider() }, 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::Process(ProcessError::Ended), 401, "invalid_client", "mapping_failed"),
