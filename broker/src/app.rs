@@ -3,6 +3,7 @@
 
 mod error;
 mod foundation;
+mod rehearsal;
 mod sockets;
 
 use std::path::PathBuf;
@@ -20,17 +21,18 @@ use crate::inquiry::Inquirer;
 use crate::inspect::Inspector;
 use crate::issue::TokenService;
 use crate::limits::Gate;
-use crate::metrics::{PolicyMetrics, TokenMetrics};
+use crate::metrics::{KeyMetrics, PolicyMetrics, TokenMetrics};
 use crate::mint::Mint;
 use crate::own_tokens::OwnTokens;
 use crate::plan::{Plan, surroundings};
 use crate::policies::Policies;
 use crate::proofs::Proofs;
+use crate::proxies::Proxies;
 use crate::reload::PolicyReload;
 use crate::routes::door::Door;
 use crate::routes::{
-    self, Decisions, InspectRoutes, Metadata, Operators, Public, PublishedKeys, RevocationRoutes,
-    StatusParts, StatusRoute, TokenRoute, token_endpoint,
+    self, Decisions, InspectRoutes, KeysRoute, Metadata, Operators, Public, RevocationRoutes, StatusParts,
+    StatusRoute, TokenRoute, token_endpoint,
 };
 use crate::store::LedgerMetrics;
 use crate::subject::Subjects;
@@ -55,6 +57,7 @@ pub struct App {
 struct Metrics {
     connections: ServerMetrics,
     ledger: LedgerMetrics,
+    keys: KeyMetrics,
     token: TokenMetrics,
     policies: PolicyMetrics,
 }
@@ -72,6 +75,14 @@ impl App {
     #[must_use]
     pub fn new(plan: Plan, ready_file: Option<PathBuf>) -> Self {
         Self { plan, ready_file }
+    }
+
+    /// Does what a start does with what is there already, without changing or binding anything: for `config validate`.
+    ///
+    /// # Errors
+    /// [`StartError`] if a start would fail on it.
+    pub async fn rehearse(self) -> Result<(), StartError> {
+        rehearsal::rehearse(self.plan).await
     }
 
     /// Runs until it is told to stop.
@@ -98,15 +109,19 @@ impl App {
         let metrics = Metrics::register(&mut registry, lifecycle, &plan);
         let sockets = Sockets::open(&plan.config.listen)?;
         let addresses = sockets.addresses(&plan.config.issuer)?;
+        let max_connections = usize::try_from(plan.config.limits.connections).unwrap_or(usize::MAX);
         let limits = Limits {
-            max_connections: usize::try_from(plan.config.limits.connections).unwrap_or(usize::MAX),
+            max_connections,
+            // Behind a proxy all callers share its address.
+            max_connections_per_peer: (!plan.config.listen.trusted_proxies.is_empty())
+                .then_some(max_connections),
             ..Limits::default()
         };
         let serving = Serving { lifecycle, limits, metrics: metrics.connections.clone() };
         let admin = Admin::new(readiness.clone(), readiness.clone(), Arc::new(registry));
         serving.server("admin", sockets.admin).serve(admin, lifecycle);
 
-        let foundation = Foundation::lay(&plan, &metrics, lifecycle).await?;
+        let foundation = Foundation::lay(&plan, &metrics, lifecycle, readiness).await?;
         foundation.announce(&addresses.issuer).await?;
         let service = Service::assemble(plan, &addresses.issuer, &foundation, &metrics)?;
         PolicyReload {
@@ -136,6 +151,7 @@ impl Metrics {
         Self {
             connections,
             ledger: LedgerMetrics::register(registry),
+            keys: KeyMetrics::register(registry),
             token: TokenMetrics::register(registry),
             policies,
         }
@@ -162,7 +178,18 @@ impl Service {
         foundation: &Foundation,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let Plan { config, blueprint, foreign, groups, resources, local_times, policies, client, .. } = plan;
+        let Plan {
+            config,
+            schedule,
+            blueprint,
+            foreign,
+            groups,
+            resources,
+            local_times,
+            policies,
+            client,
+            ..
+        } = plan;
         let ours = surroundings(issuer);
         let folder = issuer_keys(&config.store);
         let evidence = blueprint.issuer_settings(&ours)?;
@@ -180,7 +207,7 @@ impl Service {
         ));
         let subjects =
             Subjects { own: Arc::clone(&own), foreign: foreign.build(&presented, &ourselves, &resources) };
-        let metadata = Arc::new(Metadata::new(issuer, &resources.scopes()));
+        let metadata = Arc::new(Metadata::new(issuer, &resources.scopes(), &schedule.algorithms));
         let policies = Arc::new(Policies::new(config.policies, local_times.names(), policies));
         let inquirer = Arc::new(Inquirer {
             resources,
@@ -200,20 +227,23 @@ impl Service {
             audit: Audit {
                 ledger: foundation.ledger.clone(),
                 strangers: Arc::clone(&foundation.strangers),
+                repeats: Arc::clone(&foundation.repeats),
                 metrics: metrics.token.clone(),
             },
         };
         let gate = Arc::new(Gate::new(&config.limits));
-        let door = Door::new(Arc::clone(&gate), Arc::clone(&foundation.clock));
+        let proxies = Arc::new(Proxies::new(&config.listen));
+        let door = Door::new(Arc::clone(&gate), Arc::clone(&proxies), Arc::clone(&foundation.clock));
         let parts = StatusParts {
             own: Arc::clone(&own),
             keys: Arc::clone(&foundation.keys),
             revocations: Arc::clone(&foundation.revocations),
             clock: Arc::clone(&foundation.clock),
             gate,
+            proxies,
         };
         let status = Arc::new(StatusRoute::new(issuer, parts)?);
-        let keys = Arc::new(PublishedKeys::of(&foundation.keys)?);
+        let keys = Arc::clone(&foundation.keys);
         let inspector = Inspector {
             introspections: Proofs::new(issuer.join(paths::INTROSPECT)),
             givings_back: Proofs::new(issuer.join(paths::REVOKE)),
@@ -223,6 +253,7 @@ impl Service {
             own,
             revocations: Arc::clone(&foundation.revocations),
             ledger: foundation.ledger.clone(),
+            repeats: Arc::clone(&foundation.repeats),
             store: Arc::clone(&foundation.store),
         };
         let clock = Arc::clone(&foundation.clock);
@@ -253,7 +284,12 @@ impl Service {
                 store: Arc::clone(&store),
                 clock: Arc::clone(&foundation.clock),
             });
-            let router = routes::admin(Arc::new(Decisions { store, policies, operators }), revocations);
+            let desk = foundation.key_desk.clone();
+            let router = routes::admin(
+                Arc::new(Decisions { store, policies, operators }),
+                revocations,
+                Arc::new(KeysRoute { desk, operators }),
+            );
             serving.server("admin_socket", admin_api).serve(router, serving.lifecycle);
         }
     }

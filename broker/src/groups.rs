@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use symbolon_cel::{Environment, EvalError, Program, Shape};
+use symbolon_cel::{EvalError, Program};
 use symbolon_identity::GroupName;
 
-use crate::attest::{Attested, attested_shape};
+use crate::attest::{self, Attested};
 use crate::findings::Findings;
 use crate::refusal::Refusal;
 
@@ -19,15 +19,10 @@ pub(crate) struct Groups {
 impl Groups {
     /// Compiles the section.
     pub(crate) fn build(section: &BTreeMap<GroupName, String>, findings: &mut Findings) -> Self {
-        let text = |name: &'static str| (name, Shape::String);
-        let workload = Shape::record([text("id"), text("path"), text("provider"), text("method")]);
-        let environment = Environment::builder()
-            .declare("workload", workload)
-            .declare("attested", attested_shape())
-            .build();
+        let language = attest::language();
         let mut all = Vec::with_capacity(section.len());
         for (name, source) in section {
-            match environment.compile_bool(source) {
+            match language.compile_bool(source) {
                 Ok(program) => all.push((name.clone(), program)),
                 Err(error) => findings.add(format!("groups.{name}"), error),
             }

@@ -1,14 +1,16 @@
 //! What tokens are issued for, and how callers name it.
 //! Not here: who may have a token; policies say that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_identity::{Audience, IdentityError, IssuerUrl, ResourceName, Scope, Scopes};
+use symbolon_jws::Algorithm;
 use symbolon_wire::{paths, status};
 
-use crate::config::{Binding, ExchangeMode, ResourceConfig};
+use crate::claims::ClaimMapping;
+use crate::config::{Binding, ExchangeMode, ResourceConfig, SigningAlgorithm};
 use crate::findings::Findings;
 use crate::grants::Target;
 use crate::refusal::Refusal;
@@ -41,6 +43,10 @@ pub(crate) struct Resource {
     pub(crate) ttl: Duration,
     /// What an exchange makes for it.
     pub(crate) exchange: ExchangeMode,
+    /// The claims that it adds to its tokens.
+    pub(crate) claims: ClaimMapping,
+    /// What its tokens are signed with.
+    pub(crate) algorithm: Algorithm,
     binding: Binding,
     default: Scopes,
 }
@@ -73,7 +79,8 @@ impl Resources {
             if ttl < Duration::from_secs(1) || ttl > LONGEST {
                 findings.add(format!("{path}.token_ttl"), "a token lives from one second to 24 hours");
             }
-            all.push(Arc::new(Resource::new(config)));
+            let claims = ClaimMapping::build(&config.claims, &format!("{path}.claims"), findings);
+            all.push(Arc::new(Resource::new(config, claims)));
         }
         Self { all, ..Self::default() }
     }
@@ -83,7 +90,7 @@ impl Resources {
     /// # Errors
     /// [`IdentityError`] if our URL is no audience.
     pub(crate) fn of_issuer(mut self, issuer: &IssuerUrl) -> Result<Self, IdentityError> {
-        self.all.push(Arc::new(Resource::new(&feed(issuer)?)));
+        self.all.push(Arc::new(Resource::new(&feed(issuer)?, ClaimMapping::default())));
         self.ourselves = vec![Audience::parse(issuer.as_str())?];
         let resources = self.all.iter().map(|resource| resource.audience.clone());
         self.audiences = self.ourselves.iter().cloned().chain(resources).collect();
@@ -134,20 +141,24 @@ fn feed(issuer: &IssuerUrl) -> Result<ResourceConfig, IdentityError> {
         default_scopes: scopes.clone(),
         scopes,
         groups: BTreeSet::new(),
+        claims: BTreeMap::new(),
         binding: Binding::Dpop,
         exchange: ExchangeMode::Delegate,
+        algorithm: SigningAlgorithm::default(),
         token_ttl: symbolon_config::HumanDuration::from_secs(300),
     })
 }
 
 impl Resource {
-    fn new(config: &ResourceConfig) -> Self {
+    fn new(config: &ResourceConfig, claims: ClaimMapping) -> Self {
         Self {
             policy: symbolon_policies::Resource { name: config.name.clone(), groups: config.groups.clone() },
             audience: config.audience.clone(),
             offered: config.scopes.iter().cloned().collect(),
             ttl: config.token_ttl.as_duration(),
             exchange: config.exchange,
+            claims,
+            algorithm: config.algorithm.into(),
             binding: config.binding,
             default: config.default_scopes.iter().cloned().collect(),
         }

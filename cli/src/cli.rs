@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::dev::DevOptions;
 use crate::explain::ExplainOptions;
+use crate::key::KeyCommand;
 use crate::token::TokenCommand;
 
 /// The operator's tool of Symbolon, the workload identity token broker.
@@ -28,6 +29,9 @@ pub(crate) enum Command {
     Dev(DevOptions),
     /// Tell why a request was allowed, denied or refused.
     Explain(ExplainOptions),
+    /// Look at the broker's signing keys and change them.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Look at tokens and get them.
     #[command(subcommand)]
     Token(TokenCommand),

@@ -17,7 +17,7 @@ use crate::output::{self, Format};
 mod render;
 
 // Where the samples and units of `deploy/` put them: each program in the folder of its own user.
-const BROKER_SOCKET: &str = "/run/symbolon/admin.sock";
+pub(crate) const BROKER_SOCKET: &str = "/run/symbolon/admin.sock";
 const GATEWAY_SOCKET: &str = "/run/symbolon-gateway/admin.sock";
 
 /// Options of `symbolon explain`.

@@ -1,9 +1,10 @@
 //! The operator's Unix socket: `GET /v1/decisions/{id}`, for our own user and root.
 //! Not here: health and metrics, which are on the admin TCP port.
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use symbolon_http::Body;
@@ -11,40 +12,50 @@ use symbolon_http::server::{ConnectionInfo, Handler, Peer};
 use symbolon_identity::DecisionId;
 use symbolon_wire::paths::DECISIONS;
 
+use crate::decisions::Rejected;
+use crate::house::House;
 use crate::trail::Trail;
 
 /// Answers operators.
 #[derive(Debug, Clone)]
 pub struct Operators {
     trail: Arc<Trail>,
+    house: Arc<ArcSwap<House>>,
     own: u32,
 }
 
 impl Operators {
-    /// Answers from this trail, to root and to the user that runs this process.
+    /// Answers from this trail and the policies of this house, to root and to the user that runs this process.
     #[must_use]
-    pub fn new(trail: Arc<Trail>) -> Self {
-        Self { trail, own: rustix::process::getuid().as_raw() }
+    pub fn new(trail: Arc<Trail>, house: Arc<ArcSwap<House>>) -> Self {
+        Self { trail, house, own: rustix::process::getuid().as_raw() }
     }
 
-    fn answer(&self, request: &Request<Body>) -> Response<Body> {
+    fn find(&self, request: &Request<Body>) -> Result<Rejected, (StatusCode, &'static str)> {
+        let refuse = |status, message| Err((status, message));
         if !self.knows(request) {
-            return text(StatusCode::FORBIDDEN, "only for the gateway's own user and root\n");
+            return refuse(StatusCode::FORBIDDEN, "only for the gateway's own user and root\n");
         }
         let id = request.uri().path().strip_prefix(DECISIONS).and_then(|rest| rest.strip_prefix('/'));
-        let Some(id) = id else { return text(StatusCode::NOT_FOUND, "not found\n") };
+        let Some(id) = id else { return refuse(StatusCode::NOT_FOUND, "not found\n") };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+            return refuse(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
         }
         let Ok(id) = DecisionId::parse(id) else {
-            return text(StatusCode::BAD_REQUEST, "not a decision id\n");
+            return refuse(StatusCode::BAD_REQUEST, "not a decision id\n");
         };
-        let Some(found) = self.trail.recent().find(&id) else {
-            return text(StatusCode::NOT_FOUND, "no recent rejection has this id\n");
-        };
-        match serde_json::to_vec(&found.document()) {
-            Ok(body) => answer(StatusCode::OK, "application/json", body.into()),
-            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the decision cannot be written\n"),
+        let found = self.trail.recent().find(&id);
+        found.map_or_else(|| refuse(StatusCode::NOT_FOUND, "no recent rejection has this id\n"), Ok)
+    }
+
+    /// Explaining takes longer than a thread that serves requests has.
+    async fn explain(&self, found: Rejected) -> Response<Body> {
+        let house = self.house.load_full();
+        let written =
+            tokio::task::spawn_blocking(move || serde_json::to_vec(&found.document(&house.policies)));
+        match written.await {
+            Ok(Ok(body)) => answer(StatusCode::OK, "application/json", body.into()),
+            Ok(Err(_)) | Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the decision cannot be shown\n"),
         }
     }
 
@@ -60,7 +71,13 @@ impl Handler for Operators {
     type Body = Body;
 
     fn handle(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + 'static {
-        ready(self.answer(&request))
+        let operators = self.clone();
+        async move {
+            match operators.find(&request) {
+                Ok(found) => operators.explain(found).await,
+                Err((status, message)) => text(status, message),
+            }
+        }
     }
 }
 

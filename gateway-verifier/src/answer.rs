@@ -28,7 +28,7 @@ pub fn rejected(rejection: &Rejection, route: Option<&Route>, id: DecisionId) ->
         // What follows on this connection may not be what its sender takes for the next request.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let rule = route.and_then(|route| route.verify.as_ref());
+    let rule = route.and_then(|route| route.stages.verify_at(rejection.progress()));
     match (verdict.challenge, rule) {
         (Some(error), Some(rule)) => {
             for value in rule.challenge.values(error, code) {

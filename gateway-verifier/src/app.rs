@@ -9,7 +9,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use symbolon_audit::{Event, FileSink, Outcome, Record};
-use symbolon_config::{Environment, Loaded};
+use symbolon_config::Environment;
 use symbolon_daemon::{Clock, Ended, Lifecycle, Readiness, Registry, ready_file};
 use symbolon_http::admin::Admin;
 use symbolon_http::server::{Bind, Limits, Server, ServerMetrics};
@@ -17,12 +17,11 @@ use symbolon_proof::ReplayWindow;
 
 use crate::admin::Operators;
 use crate::clock::Now;
-use crate::config::{self, GatewayConfig};
+use crate::config::{self, GatewayConfig, Planned};
 use crate::fronts::proxy::Proxy;
 use crate::house::{Builder, House};
 use crate::ids::Ids;
 use crate::metrics::Metrics;
-use crate::plan::Plan;
 use crate::reload::Reloader;
 use crate::trail::Trail;
 
@@ -55,8 +54,7 @@ pub struct Addresses {
 /// A configuration that was read, and what it means.
 #[derive(Debug)]
 pub struct Read {
-    loaded: Loaded<GatewayConfig>,
-    plan: Plan,
+    planned: Planned,
 }
 
 /// A gateway that serves.
@@ -81,14 +79,19 @@ impl Read {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn from(path: &Path, environment: &Environment) -> Result<Self, anyhow::Error> {
-        let (loaded, plan) = config::load(path, environment)?;
-        Ok(Self { loaded, plan })
+        Ok(Self { planned: config::load(path, environment)? })
     }
 
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &GatewayConfig {
-        &self.loaded.value
+        &self.planned.loaded.value
+    }
+
+    /// What is valid in it and deserves a look, for people.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.planned.warnings
     }
 
     /// Does all that start-up does, except to bind and to fetch.
@@ -99,8 +102,9 @@ impl Read {
         let lifecycle = Lifecycle::new(Duration::ZERO);
         let builder =
             Builder::new(&lifecycle, Arc::new(ReplayWindow::new(1)), Arc::new(Ids::start()?), Now::of(clock));
-        let keys = builder.keys(&self.loaded.value, &self.plan)?;
-        builder.house(self.plan, keys, None)?;
+        let Planned { loaded, plan, .. } = self.planned;
+        let keys = builder.keys(&loaded.value, &plan)?;
+        builder.house(plan, keys, None)?;
         Ok(())
     }
 }
@@ -117,7 +121,8 @@ impl App {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, anyhow::Error> {
         let (now, ids) = (Now::of(clock), Arc::new(Ids::start()?));
-        let Read { loaded, plan } = read;
+        let Planned { loaded, plan, warnings } = read.planned;
+        config::log_warnings(&warnings);
         let config = loaded.value.clone();
         let readiness = Readiness::new();
         let lifecycle = lifecycle.with_readiness(readiness.clone());
@@ -228,7 +233,7 @@ fn listen(
     };
     let Parts { house, trail, ids, now, metrics } = parts;
     if let Some(bound) = operators {
-        let operators = Operators::new(Arc::clone(&trail));
+        let operators = Operators::new(Arc::clone(&trail), Arc::clone(&house));
         Server::new("admin_socket", bound).metrics(metrics.clone()).serve(operators, lifecycle);
     }
     Server::new("admin", health).metrics(metrics.clone()).serve(admin, lifecycle);
@@ -253,6 +258,8 @@ fn measure(
             let (time, keys) = (now.now(), house.load().keys.clone());
             let without = keys.issuers.iter().filter(|issuer| !issuer.status(time).usable).count();
             metrics.issuers_without_keys.set(gauge(without));
+            let policies = house.load().policies.iter().map(|folder| folder.current().set.len()).sum();
+            metrics.policies.set(gauge(policies));
             metrics.cached_tokens.set(gauge(keys.tokens.len()));
             metrics.remembered_proofs.set(gauge(replay.len()));
             metrics.revocations.set(gauge(keys.feeds.iter().map(|feed| feed.len()).sum()));

@@ -2,14 +2,17 @@
 //! Not here: verifying (`stages/verify.rs`) and keeping (`cache.rs`).
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::HeaderValue;
-use symbolon_identity::{IssuerName, ReasonCode, RouteName};
+use symbolon_cel::Value;
+use symbolon_identity::{IssuerName, ReasonCode, RouteName, TrustDomain};
 use symbolon_issuers::Issuer;
-use symbolon_token::VerifiedToken;
+use symbolon_policies::{Principal, TokenFacts};
+use symbolon_token::{Actor, VerifiedToken};
 
 use crate::rejection::Rejection;
+use crate::stages::when::token_facts;
 
 /// A token that its issuer vouches for.
 #[derive(Debug)]
@@ -19,6 +22,18 @@ pub struct VerifiedCaller {
     headers: IdentityHeaders,
     /// The routes that it was let through on.
     admitted: Mutex<BTreeSet<RouteName>>,
+    trust_domain: Option<TrustDomain>,
+    facts: OnceLock<Option<Arc<Value>>>,
+    asker: OnceLock<Asker>,
+}
+
+/// The caller as policies see it.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    /// Who asks.
+    pub(crate) principal: Principal,
+    /// What the token says.
+    pub(crate) token: TokenFacts,
 }
 
 /// What the API is told about the caller.
@@ -37,13 +52,25 @@ pub struct IdentityHeaders {
 }
 
 impl VerifiedCaller {
-    /// The caller of a token that was verified by this issuer.
+    /// The caller of a token that was verified by this issuer, which speaks for this trust domain.
     ///
     /// # Errors
     /// `malformed` if a claim cannot be said in a header without being read differently.
-    pub(crate) fn new(token: VerifiedToken, issuer: Arc<Issuer>) -> Result<Self, Rejection> {
+    pub(crate) fn new(
+        token: VerifiedToken,
+        issuer: Arc<Issuer>,
+        trust_domain: Option<TrustDomain>,
+    ) -> Result<Self, Rejection> {
         let headers = IdentityHeaders::of(&token)?;
-        Ok(Self { token, issuer, headers, admitted: Mutex::default() })
+        Ok(Self {
+            token,
+            issuer,
+            headers,
+            admitted: Mutex::default(),
+            trust_domain,
+            facts: OnceLock::new(),
+            asker: OnceLock::new(),
+        })
     }
 
     /// Whether it is let through on this route for the first time since its token was verified.
@@ -78,11 +105,45 @@ impl VerifiedCaller {
         &self.headers
     }
 
+    /// What conditions read of the token, made when the first one asks; none if a claim cannot be looked at.
+    pub(crate) fn facts(&self) -> Option<&Arc<Value>> {
+        self.facts.get_or_init(|| token_facts(&self.token, self.id()).ok().map(Arc::new)).as_ref()
+    }
+
+    /// The caller as policies see it, made when the first one asks.
+    pub(crate) fn asker(&self) -> &Asker {
+        self.asker.get_or_init(|| Asker::of(&self.token, self.issuer_name(), self.trust_domain.as_ref()))
+    }
+
     /// Who calls, in one word: the outermost actor, else the subject.
     #[must_use]
     pub fn id(&self) -> &str {
         let claims = self.token.claims();
         claims.actor.as_ref().map_or(claims.subject.as_str(), |actor| actor.subject.as_str())
+    }
+}
+
+impl Asker {
+    fn of(token: &VerifiedToken, issuer: &IssuerName, trust_domain: Option<&TrustDomain>) -> Self {
+        let claims = token.claims();
+        let mut facts = TokenFacts::new(issuer.clone(), claims.subject.as_str());
+        facts.client_id = claims.client_id.as_ref().map(ToString::to_string);
+        facts.scopes = claims.scopes.clone();
+        let actors = claims.actor.iter().flat_map(Actor::chain);
+        facts.actors = actors.map(|actor| actor.subject.as_str().to_owned()).collect();
+        let plain = claims.extra.iter().filter_map(|(name, value)| Some((name.clone(), tag(value)?)));
+        facts.claims = plain.collect();
+        Self { principal: Principal::of_token(&facts, trust_domain), token: facts }
+    }
+}
+
+/// A claim as a tag: texts as they are, bools and whole numbers written out; others have no tag.
+fn tag(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Bool(flag) => Some(flag.to_string()),
+        serde_json::Value::Number(number) if !number.is_f64() => Some(number.to_string()),
+        _ => None,
     }
 }
 

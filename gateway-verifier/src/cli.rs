@@ -1,6 +1,7 @@
 //! The command line of `symbolon-gateway`.
 //! Not here: what serving means (`app.rs`).
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -77,6 +78,9 @@ fn run(start: &Start, read: Read) -> Result<ExitCode, anyhow::Error> {
 fn validate(path: &std::path::Path) -> ExitCode {
     let environment = Environment::of_process();
     let valid = Read::from(path, &environment).and_then(|read| {
+        for warning in read.warnings() {
+            let _closed = writeln!(std::io::stderr(), "warning: {warning}");
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async { read.validate(Arc::new(SystemClock)) })
     });

@@ -6,7 +6,9 @@ mod issuer;
 mod origin;
 mod revocations;
 mod route;
+mod stage;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -15,12 +17,14 @@ use serde::Deserialize;
 use symbolon_config::{ConfigErrors, Environment, HumanDuration, Loaded};
 use symbolon_daemon::telemetry::TelemetryConfig;
 use symbolon_http::server::Bind;
+use symbolon_identity::LocalTimeName;
 
 pub use findings::Findings;
 pub use issuer::{Binding, IssuerConfig};
 pub use origin::{Origin, OriginError};
 pub use revocations::{OnStale, RevocationsConfig};
-pub use route::{MatchConfig, RouteConfig, StageConfig, UpstreamConfig, VerifyConfig};
+pub use route::{MatchConfig, RouteConfig, UpstreamConfig};
+pub use stage::{AuthorizeConfig, StageConfig, VerifyConfig};
 
 use crate::plan::Plan;
 
@@ -38,8 +42,15 @@ pub struct GatewayConfig {
     /// Whose tokens are accepted anywhere behind this gateway.
     #[serde(default)]
     pub issuers: Vec<IssuerConfig>,
+    /// What every request has to pass, on each route before the route's own stages.
+    #[serde(default)]
+    pub stages: Vec<StageConfig>,
     /// What is forwarded where, and what it takes.
     pub routes: Vec<RouteConfig>,
+    /// Places whose time of day policies may ask for, as `context.local.<name>`: each a time zone of the IANA
+    /// database, like `Europe/Berlin`.
+    #[serde(default)]
+    pub local_times: BTreeMap<LocalTimeName, String>,
     /// How the issuers' keys are fetched and kept.
     #[serde(default)]
     pub keys: KeysConfig,
@@ -157,24 +168,36 @@ impl Default for LimitsConfig {
     }
 }
 
+/// A configuration that was read, and what it means.
+#[derive(Debug)]
+pub struct Planned {
+    /// The configuration.
+    pub loaded: Loaded<GatewayConfig>,
+    /// What it means.
+    pub plan: Plan,
+    /// What is valid in it and deserves a look, with its place.
+    pub warnings: Vec<String>,
+}
+
 /// Reads the file and makes the plan: all that start-up does, except to bind and to fetch.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its line and path.
-pub fn load(path: &Path, environment: &Environment) -> Result<(Loaded<GatewayConfig>, Plan), ConfigErrors> {
+pub fn load(path: &Path, environment: &Environment) -> Result<Planned, ConfigErrors> {
     let loaded = symbolon_config::load::<GatewayConfig>(path, environment)?;
-    let plan = plan(&loaded)?;
-    Ok((loaded, plan))
-}
-
-/// The plan of a configuration that was read.
-///
-/// # Errors
-/// Every contradiction in it, each with its line and path.
-pub fn plan(loaded: &Loaded<GatewayConfig>) -> Result<Plan, ConfigErrors> {
     let mut findings = Findings::default();
-    let plan = Plan::make(&loaded.value, &mut findings);
+    let base = path.parent().unwrap_or(Path::new(""));
+    let plan = Plan::make(&loaded.value, base, &mut findings);
+    let warnings = findings.take_warnings().into_iter();
+    let warnings = warnings.map(|(path, message)| loaded.contradiction(&path, message).to_string()).collect();
     let errors = findings.into_iter().map(|(path, message)| loaded.contradiction(&path, message)).collect();
     ConfigErrors::check(errors)?;
-    Ok(plan)
+    Ok(Planned { loaded, plan, warnings })
+}
+
+/// Logs what is valid and deserves a look.
+pub fn log_warnings(warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!(event.name = "config.warning", warning, "the configuration deserves a look");
+    }
 }

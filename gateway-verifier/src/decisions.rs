@@ -1,13 +1,14 @@
 //! The rejections of the last minutes, so that an operator can ask for any id that a caller shows.
 //! Not the audit trail: this is memory, bounded, and gone with the process.
 
+mod document;
+mod explained;
+
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::json;
-use symbolon_identity::{DecisionId, ReasonCode, Timestamp};
-use symbolon_wire::{Atom, DecisionDocument, NearMiss, Outcome};
+use symbolon_identity::{DecisionId, Timestamp};
 
 use crate::rejection::Rejection;
 use crate::routes::Route;
@@ -75,61 +76,10 @@ pub fn shown(method: &http::Method, path: &str) -> String {
     format!("{} {}", method.get(..method.len().min(32)).unwrap_or_default(), crate::shown::shown(path))
 }
 
-impl Rejected {
-    /// The document for the admin socket.
-    #[must_use]
-    pub fn document(&self) -> DecisionDocument {
-        let code = self.rejection.code();
-        let notes = self.rejection.notes();
-        let caller = self.rejection.caller();
-        let route = self.at.route.as_ref().map(|route| route.name.as_str());
-        let failed =
-            notes.filter(|notes| notes.expected.is_some() || notes.actual.is_some()).map(|notes| Atom {
-                condition: code.as_str().to_owned(),
-                expected: notes.expected.clone(),
-                actual: notes.actual.clone(),
-            });
-        DecisionDocument {
-            id: self.at.id.clone(),
-            time: self.at.time,
-            outcome: if code == ReasonCode::Denied { Outcome::Denied } else { Outcome::Refused },
-            reason: Some(code),
-            detail: notes.and_then(|notes| notes.detail.clone()),
-            workload: caller.map(|caller| caller.id().to_owned()),
-            target: route.map(str::to_owned),
-            policies: Vec::new(),
-            near_misses: failed
-                .map(|atom| NearMiss {
-                    policy: format!("route {} verify", route.unwrap_or("-")),
-                    failed: vec![atom],
-                })
-                .into_iter()
-                .collect(),
-            facts: json!({
-                "request": self.request,
-                "source": self.at.source.map(|address| address.to_string()),
-                "token": caller.map(|caller| {
-                    let claims = caller.token().claims();
-                    json!({
-                        "hash": caller.token().hash().to_string(),
-                        "issuer": caller.issuer_name(),
-                        "subject": claims.subject.as_str(),
-                        "client_id": claims.client_id,
-                        "audiences": claims.audiences,
-                        "scopes": claims.scopes,
-                        "expires_at": claims.expires_at,
-                        "bound": claims.confirmation.is_some(),
-                    })
-                }),
-            }),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use symbolon_identity::Origin;
+    use symbolon_identity::{Origin, ReasonCode};
 
     fn rejected(number: u64) -> Rejected {
         let mut random = [0; 10];
@@ -157,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_document_shows_expected_and_actual() {
-        let document = rejected(7).document();
+        let document = rejected(7).document(&[]);
         assert_eq!(document.reason, Some(ReasonCode::WrongAudience));
         assert_eq!(document.near_misses[0].failed[0].expected.as_deref(), Some("https://a"));
         assert_eq!(document.near_misses[0].failed[0].actual.as_deref(), Some("https://b"));

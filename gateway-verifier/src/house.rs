@@ -21,6 +21,7 @@ use crate::config::{GatewayConfig, IssuerConfig, KeysConfig};
 use crate::ids::Ids;
 use crate::judge::{Admitted, Judge};
 use crate::plan::Plan;
+use crate::policies::PolicyFolder;
 use crate::revocations::{Feed, Feeds, Follower};
 use crate::stages::verify::Verifier;
 
@@ -34,6 +35,8 @@ pub struct House {
     pub judge: Judge,
     /// The issuers that it trusts.
     pub keys: Keys,
+    /// The policies that its routes ask.
+    pub policies: Vec<Arc<PolicyFolder>>,
     /// Forward, by the slot of an upstream.
     forwarders: Vec<Forwarder<Admitted>>,
     forwarding: Vec<ForwardOptions>,
@@ -164,7 +167,7 @@ impl Builder {
         )
         .with_feeds(Arc::clone(&keys.feeds));
         let judge = Judge::new(plan.routes, verifier, Arc::clone(&self.ids));
-        Ok(House { judge, keys, forwarders, forwarding: plan.forwarding })
+        Ok(House { judge, keys, policies: plan.policies, forwarders, forwarding: plan.forwarding })
     }
 
     /// Keeps the issuers' keys fresh in the background until they are replaced.

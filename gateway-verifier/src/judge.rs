@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use symbolon_http::forward::{Cleared, Upstream};
 use symbolon_identity::{ReasonCode, Timestamp};
+use symbolon_policies::Permit;
 use symbolon_wire::header as names;
 
 use crate::caller::VerifiedCaller;
@@ -14,8 +15,11 @@ use crate::headers;
 use crate::ids::Ids;
 use crate::rejection::Rejection;
 use crate::request::RequestView;
-use crate::routes::{Route, Routes, VerifyRule};
-use crate::stages::verify::Verifier;
+use crate::routes::{Route, Routes};
+use crate::stages::authorize::Authorize;
+use crate::stages::verify::{Presented, Verifier, VerifyRule};
+use crate::stages::when::Facts;
+use crate::stages::{Kind, Progress};
 
 /// Decides requests by one configuration.
 #[derive(Debug)]
@@ -44,6 +48,7 @@ pub enum Caller {
 pub struct Admitted {
     route: Arc<Route>,
     caller: Caller,
+    permits: Vec<Permit>,
     request_id: HeaderValue,
 }
 
@@ -71,32 +76,50 @@ impl Judge {
         let Some(route) = self.routes.find(request) else {
             return Err(Refused { rejection: Rejection::new(ReasonCode::RouteNotFound), route: None });
         };
-        match self.caller(route, request, now).await {
-            Ok(caller) => Ok(Admitted { route: Arc::clone(route), caller, request_id: self.ids.request() }),
-            Err(rejection) => Err(Refused { rejection, route: Some(Arc::clone(route)) }),
+        let mut walk = Walk::new(route, request, now);
+        match self.walk(&mut walk).await {
+            Ok(caller) => {
+                let (route, permits) = (Arc::clone(route), walk.permits);
+                Ok(Admitted { route, caller, permits, request_id: self.ids.request() })
+            }
+            Err(rejection) => {
+                Err(Refused { rejection: walk.signed(rejection), route: Some(Arc::clone(route)) })
+            }
         }
     }
 
-    /// Who calls. A route is left without a verified caller only if it is public, and then only by a request that
-    /// presented nothing at all: an invalid credential is never taken for none.
-    async fn caller(
-        &self,
-        route: &Route,
-        request: &RequestView<'_>,
-        now: Timestamp,
-    ) -> Result<Caller, Rejection> {
-        let Some(rule) = &route.verify else {
-            let public = route.public.then_some(Caller::Anonymous);
-            return public.ok_or_else(|| Rejection::new(ReasonCode::TokenMissing));
-        };
-        match Credentials::read(request.headers, request.query())? {
-            None if route.public => Ok(Caller::Anonymous),
-            None => Err(Rejection::new(ReasonCode::TokenMissing)),
-            Some(credentials) => {
-                let passed = self.verifier.pass(rule, &credentials, request, now).await?;
-                Ok(Caller::Verified { caller: passed.caller, fresh: passed.fresh })
+    /// Passes the stages in their order, each one whose condition holds.
+    async fn walk(&self, walk: &mut Walk<'_>) -> Result<Caller, Rejection> {
+        for (at, stage) in walk.route.stages.iter().enumerate() {
+            walk.progress.at = at;
+            if let Some(when) = &stage.when
+                && !walk.facts.holds(when, walk.caller.as_deref())?
+            {
+                walk.progress.skip();
+                continue;
+            }
+            match &stage.kind {
+                Kind::Verify(rule) => self.verify(rule, walk).await?,
+                Kind::Authorize(authorize) => walk.authorize(authorize)?,
             }
         }
+        walk.progress.at = walk.route.stages.iter().len();
+        walk.finish()
+    }
+
+    /// Verifies what was presented; nothing at all passes here on a public route only. An invalid credential is never
+    /// taken for none.
+    async fn verify(&self, rule: &VerifyRule, walk: &mut Walk<'_>) -> Result<(), Rejection> {
+        let Some(credentials) = Credentials::read(walk.request.headers, walk.request.query())? else {
+            let public = walk.route.public.then_some(());
+            return public.ok_or_else(|| Rejection::new(ReasonCode::TokenMissing));
+        };
+        let used = walk.caller.is_some();
+        let presented = Presented { credentials, request: walk.request, now: walk.now, used };
+        let passed = self.verifier.pass(rule, &presented).await?;
+        walk.fresh |= passed.fresh;
+        walk.caller = Some(passed.caller);
+        Ok(())
     }
 
     /// The routes, for what is answered without a decision.
@@ -106,11 +129,74 @@ impl Judge {
     }
 }
 
+/// One request on its way through the stages of its route.
+struct Walk<'a> {
+    route: &'a Route,
+    request: &'a RequestView<'a>,
+    now: Timestamp,
+    facts: Facts<'a>,
+    progress: Progress,
+    caller: Option<Arc<VerifiedCaller>>,
+    fresh: bool,
+    permits: Vec<Permit>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(route: &'a Route, request: &'a RequestView<'a>, now: Timestamp) -> Self {
+        let facts = Facts::new(request, route.stages.facts());
+        let progress = Progress::default();
+        Self { route, request, now, facts, progress, caller: None, fresh: false, permits: Vec::new() }
+    }
+
+    /// Asks policies about the verified caller; nobody can be asked about who was not verified.
+    fn authorize(&mut self, authorize: &Authorize) -> Result<(), Rejection> {
+        let Some(caller) = &self.caller else { return Err(self.unverified()) };
+        self.permits.push(authorize.ask(caller, self.request, self.now)?);
+        Ok(())
+    }
+
+    /// Who passed all stages. INVARIANT: without a verified caller only a public route is left, however many `verify`
+    /// stages were skipped.
+    fn finish(&mut self) -> Result<Caller, Rejection> {
+        match self.caller.take() {
+            Some(caller) => Ok(Caller::Verified { caller, fresh: self.fresh }),
+            None if self.route.public => Ok(Caller::Anonymous),
+            None => Err(self.unverified()),
+        }
+    }
+
+    /// The rejection of a request that no `verify` admitted where one is needed.
+    fn unverified(&self) -> Rejection {
+        match Credentials::read(self.request.headers, self.request.query()) {
+            Ok(None) => Rejection::new(ReasonCode::TokenMissing).because("no `verify` stage applied"),
+            Ok(Some(_)) => Rejection::new(ReasonCode::Denied)
+                .because("no `verify` stage applied to this request, and one is needed here")
+                .compared("a `verify` stage whose `when` holds", "none"),
+            Err(rejection) => rejection,
+        }
+    }
+
+    /// A rejection with where it happened, and to whom.
+    fn signed(&self, rejection: Rejection) -> Rejection {
+        let rejection = rejection.at(self.progress);
+        match &self.caller {
+            Some(caller) if rejection.caller().is_none() => rejection.of(caller),
+            Some(_) | None => rejection,
+        }
+    }
+}
+
 impl Admitted {
     /// The route.
     #[must_use]
     pub fn route(&self) -> &Arc<Route> {
         &self.route
+    }
+
+    /// What policies permitted.
+    #[must_use]
+    pub fn permits(&self) -> &[Permit] {
+        &self.permits
     }
 
     /// The caller.
@@ -130,7 +216,7 @@ impl Cleared for Admitted {
         headers::strip(headers, self.route.forward_credential);
         headers.reserve(MOST_SET);
         headers.insert(&REQUEST_ID, self.request_id.clone());
-        if let (Caller::Verified { caller, .. }, Some(rule)) = (&self.caller, &self.route.verify) {
+        if let (Caller::Verified { caller, .. }, Some(rule)) = (&self.caller, self.route.stages.verify()) {
             identify(headers, caller, rule);
         }
     }

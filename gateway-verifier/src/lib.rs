@@ -21,6 +21,7 @@ pub mod metadata;
 pub mod metrics;
 pub mod paths;
 pub mod plan;
+pub mod policies;
 pub mod rejection;
 pub mod reload;
 pub mod request;

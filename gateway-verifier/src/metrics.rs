@@ -30,6 +30,10 @@ pub struct Metrics {
     /// Revocation feeds that were not heard of for too long.
     pub stale_feeds: Gauge,
     reloads: Family<Reload, Counter>,
+    policy_reloads: Family<Reload, Counter>,
+    shadow: Family<Shadow, Counter>,
+    /// Policies in force, in all folders.
+    pub policies: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -44,6 +48,11 @@ struct Reason {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reload {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Shadow {
     outcome: &'static str,
 }
 
@@ -76,6 +85,9 @@ impl Metrics {
             revocations: Gauge::default(),
             stale_feeds: Gauge::default(),
             reloads: Family::default(),
+            policy_reloads: Family::default(),
+            shadow: Family::default(),
+            policies: Gauge::default(),
         };
         registry.register("gateway_admitted", "Requests that were let through, by kind of caller", admitted);
         registry.register(
@@ -107,7 +119,22 @@ impl Metrics {
             "Changed configurations, by outcome",
             metrics.reloads.clone(),
         );
+        metrics.register_policies(registry);
         metrics
+    }
+
+    fn register_policies(&self, registry: &mut Registry) {
+        registry.register(
+            "gateway_policy_reloads",
+            "Changed policy folders, by outcome",
+            self.policy_reloads.clone(),
+        );
+        registry.register(
+            "gateway_policy_shadow",
+            "Requests that policies in shadow mode would have decided otherwise",
+            self.shadow.clone(),
+        );
+        registry.register("gateway_policies", "Policies in force", self.policies.clone());
     }
 
     /// Counts a request that was let through.
@@ -127,5 +154,16 @@ impl Metrics {
     /// Counts a changed configuration.
     pub fn reloaded(&self, taken: bool) {
         self.reloads.get_or_create(&Reload { outcome: if taken { "taken" } else { "refused" } }).inc();
+    }
+
+    /// Counts a changed policy folder.
+    pub fn policies_reloaded(&self, taken: bool) {
+        let outcome = if taken { "taken" } else { "refused" };
+        self.policy_reloads.get_or_create(&Reload { outcome }).inc();
+    }
+
+    /// Counts a request that policies in shadow mode would have decided otherwise.
+    pub fn shadowed(&self, shadow: &symbolon_policies::Shadow) {
+        self.shadow.get_or_create(&Shadow { outcome: shadow.as_str() }).inc();
     }
 }

@@ -1,6 +1,7 @@
 //! Paths with one reading, and the patterns that match them: what is judged is byte for byte what is forwarded.
 //! Not here: which route a path belongs to (`routes.rs`); the query, which no decision reads.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use percent_encoding::percent_decode_str;
@@ -65,8 +66,16 @@ impl<'a> CanonicalPath<'a> {
         self.raw
     }
 
+    /// The path as conditions and policies compare it, with one spelling: without escapes and without the slash at the
+    /// end. What could be taken for a separator is never escaped, so the segments stay what they are.
+    #[must_use]
+    pub fn judged(&self) -> Cow<'a, str> {
+        let raw = self.raw.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(self.raw);
+        if self.escaped { percent_decode_str(raw).decode_utf8_lossy() } else { Cow::Borrowed(raw) }
+    }
+
     /// The segments without the slash at the end, if there is one: servers read `/a` and `/a/` alike.
-    fn segments(&self) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &'a str> {
         let inner = self.raw.strip_prefix('/').unwrap_or(self.raw);
         let inner = inner.strip_suffix('/').unwrap_or(inner);
         let whole = (!inner.is_empty()).then_some(inner);
@@ -247,6 +256,17 @@ mod tests {
         ] {
             assert_eq!(CanonicalPath::parse(good).map(|path| path.as_str()), Ok(good), "{good}");
         }
+    }
+
+    #[test]
+    fn what_servers_read_alike_is_judged_alike() {
+        let judged = |raw| CanonicalPath::parse(raw).unwrap().judged().into_owned();
+        for (one, other) in
+            [("/a/!b", "/a/%21b"), ("/caf%C3%A9", "/caf%c3%a9"), ("/a", "/a/"), ("/a/:b/", "/a/%3ab")]
+        {
+            assert_eq!(judged(one), judged(other));
+        }
+        assert_eq!((judged("/"), judged("/a%20b/c")), ("/".to_owned(), "/a b/c".to_owned()));
     }
 
     const SECOND_SPELLINGS: &[&str] = &[

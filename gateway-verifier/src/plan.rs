@@ -1,24 +1,28 @@
 //! From the configuration as written to what runs: every contradiction is found here, with its path.
 //! Not here: key sets, connections and the judge, which are made from the plan.
 
+mod stages;
+
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::Method;
 use symbolon_http::forward::ForwardOptions;
-use symbolon_identity::{Audience, IssuerName, Scopes};
 use symbolon_issuers::IssuerSettings;
+use symbolon_policies::LocalTimes;
 use symbolon_wire::paths;
 
-use crate::challenge::Challenge;
-use crate::config::{
-    Binding, Findings, GatewayConfig, IssuerConfig, MatchConfig, Origin, RouteConfig, VerifyConfig,
-};
-use crate::metadata::{self, Described};
+use crate::config::{Findings, GatewayConfig, MatchConfig, Origin, RouteConfig};
 use crate::paths::PathPattern;
+use crate::policies::{PolicyFolder, PolicyFolders};
 use crate::request::host_name;
-use crate::routes::{Place, Route, Routes, VerifyRule};
+use crate::routes::{Place, Route, Routes};
+use crate::stages::when::Language;
 use crate::upstream::Upstream;
+
+pub(crate) use stages::StagePlace;
+use stages::StagePlanner;
 
 /// A configuration without contradictions.
 #[derive(Debug)]
@@ -31,33 +35,46 @@ pub struct Plan {
     pub origins: Arc<[Origin]>,
     /// How upstreams are reached, by slot.
     pub forwarding: Vec<ForwardOptions>,
+    /// The policies that are asked.
+    pub policies: Vec<Arc<PolicyFolder>>,
 }
 
 impl Plan {
     /// Makes the plan and adds all that is wrong to `findings`; the plan counts only if nothing was found.
-    pub fn make(config: &GatewayConfig, findings: &mut Findings) -> Self {
+    /// Policy folders are read relative to `base`.
+    pub fn make(config: &GatewayConfig, base: &Path, findings: &mut Findings) -> Self {
         let issuers = issuers(config, findings);
         let mut routes = Routes::default();
         let mut forwarding = Vec::new();
         let mut names = BTreeSet::new();
+        let language = Language::new();
+        let mut folders = PolicyFolders::new(base, local_times(config, findings));
         for (index, route) in config.routes.iter().enumerate() {
             let path = format!("routes[{index}]");
             if !names.insert(&route.name) {
                 findings.add(format!("{path}.name"), format!("`{}` is the name of two routes", route.name));
             }
-            let planner = Planner { config, path: &path, route };
-            if let Some((place, finished)) = planner.finish(&mut forwarding, findings)
+            let planner = Planner { config, path: &path, route, language: &language };
+            if let Some((place, finished)) = planner.finish(&mut forwarding, &mut folders, findings)
                 && let Err(overlap) = routes.add(&place, &Arc::new(finished))
             {
                 findings.add(format!("{path}.match"), overlap.to_string());
             }
         }
-        Self { issuers, routes, origins: config.origins.clone().into(), forwarding }
+        let policies = folders.into_all();
+        Self { issuers, routes, origins: config.origins.clone().into(), forwarding, policies }
     }
 }
 
+fn local_times(config: &GatewayConfig, findings: &mut Findings) -> LocalTimes {
+    LocalTimes::new(&config.local_times).unwrap_or_else(|error| {
+        findings.add(format!("local_times.{}", error.name), error.to_string());
+        LocalTimes::default()
+    })
+}
+
 fn issuers(config: &GatewayConfig, findings: &mut Findings) -> Vec<IssuerSettings> {
-    let (mut names, mut urls) = (BTreeSet::new(), BTreeSet::new());
+    let (mut names, mut urls, mut domains) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut settings = Vec::new();
     for (index, issuer) in config.issuers.iter().enumerate() {
         let path = format!("issuers[{index}]");
@@ -67,6 +84,12 @@ fn issuers(config: &GatewayConfig, findings: &mut Findings) -> Vec<IssuerSetting
         // An issuer is found by its exact `iss`; two with one `iss` would lend each other their keys.
         if !urls.insert(&issuer.issuer) {
             findings.add(format!("{path}.issuer"), format!("`{}` is configured twice", issuer.issuer));
+        }
+        // Each may name any workload of its domain; two would speak for each other's.
+        if let Some(domain) = &issuer.trust_domain
+            && !domains.insert(domain)
+        {
+            findings.add(format!("{path}.trust_domain"), format!("another issuer speaks for `{domain}`"));
         }
         settings.extend(issuer.settings(&path, findings));
     }
@@ -78,35 +101,31 @@ struct Planner<'a> {
     config: &'a GatewayConfig,
     path: &'a str,
     route: &'a RouteConfig,
+    language: &'a Language,
 }
 
 impl Planner<'_> {
     fn finish(
         &self,
         forwarding: &mut Vec<ForwardOptions>,
+        folders: &mut PolicyFolders,
         findings: &mut Findings,
     ) -> Option<(Place, Route)> {
         let path = self.path;
         let place = self.place(&self.route.matches, findings);
         let upstream =
             findings.keep(&format!("{path}.upstream"), Upstream::plan(&self.route.upstream, forwarding));
-        let verify = match self.route.stages.as_slice() {
-            [] if self.route.public => Some(None),
-            [] => {
-                let message =
-                    "no `verify` stage: every request would be refused; add one or say `public: true`";
-                findings.add(path, message);
-                None
-            }
-            [stage] => self.rule(&stage.verify, place.as_ref(), findings).map(Some),
-            [_, _, ..] => {
-                findings.add(format!("{path}.stages[1]"), "a route verifies once");
-                None
-            }
+        let stages = StagePlanner {
+            config: self.config,
+            route: self.route,
+            route_path: path,
+            matched: place.as_ref(),
+            language: self.language,
         };
+        let stages = stages.plan(folders, findings);
         let route = Route {
             name: self.route.name.clone(),
-            verify: verify?,
+            stages: stages?,
             public: self.route.public,
             forward_credential: self.route.forward_credential,
             upstream: upstream?,
@@ -155,82 +174,6 @@ impl Planner<'_> {
             .filter_map(|(index, text)| findings.keep(&format!("{path}[{index}]"), read(text)))
             .collect();
         (!texts.is_empty() && read_all.len() == texts.len()).then_some(read_all)
-    }
-
-    fn rule(
-        &self,
-        verify: &VerifyConfig,
-        place: Option<&Place>,
-        findings: &mut Findings,
-    ) -> Option<VerifyRule> {
-        let issuers = self.trusted(verify, findings);
-        let Some(resource) = &self.route.resource else {
-            findings.add(self.path, "`verify` needs `resource`: what the token's `aud` must hold");
-            return None;
-        };
-        for issuer in &issuers {
-            if !issuer.audiences.contains(resource) {
-                let message =
-                    format!("`{resource}` is not among the `audiences` of issuer `{}`", issuer.name);
-                findings.add(format!("{}.resource", self.path), message);
-            }
-        }
-        if self.config.origins.is_empty() {
-            findings.add(
-                "origins",
-                "proofs are compared with `origins`: name at least one, such as `https://api.example.com`",
-            );
-        }
-        let scopes: Scopes = verify.scopes.iter().cloned().collect();
-        let accepts_bearer = issuers.iter().any(|issuer| issuer.binding == Binding::WhenBound);
-        let metadata_url = place.and_then(|place| Some(metadata::url(self.origin(place)?, &place.pattern)));
-        let audience_header =
-            findings.keep(&format!("{}.resource", self.path), HeaderValue::try_from(resource.as_str()))?;
-        let described =
-            Described { resource, issuers: &issuers, scopes: &scopes, bound_only: !accepts_bearer };
-        Some(VerifyRule {
-            audience_header,
-            issuers: issuers.iter().map(|issuer| issuer.trusted()).collect(),
-            challenge: Challenge::new(
-                &metadata::proof_algorithms().join(" "),
-                accepts_bearer,
-                &scopes,
-                metadata_url.as_deref(),
-            ),
-            metadata: metadata::document(&described),
-            resource: Audience::clone(resource),
-            scopes,
-        })
-    }
-
-    fn trusted(&self, verify: &VerifyConfig, findings: &mut Findings) -> Vec<&IssuerConfig> {
-        let path = format!("{}.stages[0].verify.issuers", self.path);
-        if verify.issuers.is_empty() {
-            findings.add(&path, "a route without issuers admits nobody; name at least one");
-        }
-        let mut trusted = Vec::new();
-        for (index, name) in verify.issuers.iter().enumerate() {
-            match self.config.issuers.iter().find(|issuer| issuer.name == *name) {
-                Some(issuer) => trusted.push(issuer),
-                None => findings.add(format!("{path}[{index}]"), self.unknown(name)),
-            }
-        }
-        trusted
-    }
-
-    fn unknown(&self, name: &IssuerName) -> String {
-        let known = self.config.issuers.iter().map(|issuer| issuer.name.as_str());
-        match symbolon_config::nearest(name.as_str(), known) {
-            Some(nearest) => format!("there is no issuer `{name}`, did you mean `{nearest}`?"),
-            None => format!("there is no issuer `{name}`"),
-        }
-    }
-
-    /// What clients call this route: the origin of one of its hosts, else the first.
-    fn origin(&self, place: &Place) -> Option<&Origin> {
-        let hosts = place.hosts.as_deref().unwrap_or_default();
-        let own = self.config.origins.iter().find(|origin| hosts.iter().any(|host| host == origin.host()));
-        own.or_else(|| self.config.origins.first())
     }
 }
 

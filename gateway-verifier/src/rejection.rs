@@ -9,6 +9,8 @@ use symbolon_identity::ReasonCode;
 
 use crate::caller::VerifiedCaller;
 use crate::shown::shown;
+use crate::stages::Progress;
+use crate::stages::authorize::Denied;
 
 /// Why a request was not forwarded, with what an operator may see of it and its sender may not.
 #[derive(Debug, Clone)]
@@ -17,6 +19,8 @@ pub struct Rejection {
     notes: Option<Box<Notes>>,
     retry_after: Option<Duration>,
     caller: Option<Arc<VerifiedCaller>>,
+    progress: Option<Progress>,
+    denied: Option<Arc<Denied>>,
 }
 
 /// What the check compared, shortened; only shown on the admin socket.
@@ -34,7 +38,7 @@ impl Rejection {
     /// A rejection for this reason.
     #[must_use]
     pub fn new(code: ReasonCode) -> Self {
-        Self { code, notes: None, retry_after: None, caller: None }
+        Self { code, notes: None, retry_after: None, caller: None, progress: None, denied: None }
     }
 
     /// Adds what happened, for operators.
@@ -57,6 +61,20 @@ impl Rejection {
     #[must_use]
     pub fn of(mut self, caller: &Arc<VerifiedCaller>) -> Self {
         self.caller = Some(Arc::clone(caller));
+        self
+    }
+
+    /// Adds how far the request came in the stages of its route.
+    #[must_use]
+    pub fn at(mut self, progress: Progress) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// Adds the question that policies denied.
+    #[must_use]
+    pub fn by_policy(mut self, denied: Denied) -> Self {
+        self.denied = Some(Arc::new(denied));
         self
     }
 
@@ -85,6 +103,18 @@ impl Rejection {
     #[must_use]
     pub fn notes(&self) -> Option<&Notes> {
         self.notes.as_deref()
+    }
+
+    /// How far the request came in the stages of its route, if one of them ended it.
+    #[must_use]
+    pub fn progress(&self) -> Option<Progress> {
+        self.progress
+    }
+
+    /// The question that policies denied, if it was they.
+    #[must_use]
+    pub fn denied(&self) -> Option<&Arc<Denied>> {
+        self.denied.as_ref()
     }
 
     /// The caller, if a token was verified.
@@ -209,6 +239,8 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         | Code::ActorNotAllowed
         | Code::AssertionMalformed
         | Code::AssertionRejected
+        | Code::AuthorizationHeader
+        | Code::ClaimUndetermined
         | Code::EvidenceExpiring
         | Code::EvidenceKeyMismatch
         | Code::EvidenceMissing

@@ -1,5 +1,5 @@
 //! Another configuration while running: validated whole, swapped at once, or refused and the last good one kept.
-//! Not here: reading it (`config.rs`) and putting it to work (`house.rs`).
+//! Not here: reading it (`config.rs`), putting it to work (`house.rs`), and policies alone (`policies/reload.rs`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use symbolon_config::{Environment, Watch};
 use symbolon_daemon::Lifecycle;
 
 use crate::clock::Now;
-use crate::config::{self, GatewayConfig};
+use crate::config::{self, GatewayConfig, Planned};
 use crate::house::{Builder, House};
+use crate::policies::Followed;
 use crate::trail::Trail;
 
 /// The task that follows the configuration file.
@@ -40,11 +41,16 @@ impl Reloader {
         let mut asked = lifecycle.reloads();
         let end = lifecycle.shutting_down();
         tokio::pin!(end);
+        let mut policies = self.follow().await;
         loop {
             tokio::select! {
                 () = &mut end => return,
                 () = asked.next() => {}
                 () = watch.changed() => {}
+                () = policies.changed() => {
+                    policies.reload(&self.trail, &self.now).await;
+                    continue;
+                }
             }
             let mut taken = self.reload().await;
             while let Ok(read) = &taken
@@ -56,6 +62,9 @@ impl Reloader {
                 taken = self.reload().await;
             }
             self.report(taken.is_ok());
+            if taken.is_ok() {
+                policies = self.follow().await;
+            }
             if let Err(problem) = taken {
                 let problem = format!("{problem:#}");
                 tracing::error!(
@@ -67,8 +76,15 @@ impl Reloader {
         }
     }
 
+    /// Follows the policies in force; what changed between loading and watching them is read at once.
+    async fn follow(&self) -> Followed {
+        let policies = Followed::new(&self.house.load().policies);
+        policies.reload(&self.trail, &self.now).await;
+        policies
+    }
+
     async fn reload(&mut self) -> Result<Vec<PathBuf>, anyhow::Error> {
-        let (loaded, plan) = config::load(&self.path, &self.environment)?;
+        let Planned { loaded, plan, warnings } = self.read().await?;
         let config = &loaded.value;
         let before = self.house.load_full();
         let same = before.keys.fit(config);
@@ -84,6 +100,7 @@ impl Reloader {
             before.keys.feeds.iter().for_each(|feed| feed.end());
         }
         self.house.store(Arc::new(house));
+        config::log_warnings(&warnings);
         if needs_restart(&self.config, config) {
             tracing::warn!(
                 event.name = "config.restart_needed",
@@ -94,6 +111,12 @@ impl Reloader {
         let files = loaded.files.clone();
         self.config = loaded.value;
         Ok(files)
+    }
+
+    /// Reads and checks everything, which may take longer than a thread that serves requests has.
+    async fn read(&self) -> Result<Planned, anyhow::Error> {
+        let (path, environment) = (self.path.clone(), self.environment.clone());
+        Ok(tokio::task::spawn_blocking(move || config::load(&path, &environment)).await??)
     }
 
     fn report(&self, taken: bool) {

@@ -2,8 +2,10 @@
 //! Not here: routes and credentials.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use http::{HeaderMap, Method, request};
+use symbolon_http::server::{ConnectionInfo, Peer};
 use symbolon_http::target::{RequestTarget, asks_for_upgrade, check_framing, check_method};
 use symbolon_identity::ReasonCode;
 
@@ -20,6 +22,7 @@ pub struct RequestView<'a> {
     /// The headers as they arrived.
     pub headers: &'a HeaderMap,
     target: RequestTarget<'a>,
+    connection: Option<&'a ConnectionInfo>,
 }
 
 impl<'a> RequestView<'a> {
@@ -41,7 +44,8 @@ impl<'a> RequestView<'a> {
         }
         let path = CanonicalPath::parse(target.path())
             .map_err(|error| Rejection::new(ReasonCode::PathNotCanonical).because(error.to_string()))?;
-        Ok(Self { method: &head.method, path, headers: &head.headers, target })
+        let connection = head.extensions.get::<ConnectionInfo>();
+        Ok(Self { method: &head.method, path, headers: &head.headers, target, connection })
     }
 
     /// The host without port, in lower case.
@@ -56,6 +60,26 @@ impl<'a> RequestView<'a> {
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
         self.target.query()
+    }
+
+    /// The address of the socket's peer; none on a Unix socket. What the peer says about others is not believed.
+    #[must_use]
+    pub fn source(&self) -> Option<IpAddr> {
+        source(self.connection?)
+    }
+
+    /// `https` if the connection is encrypted, else `http`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.connection.is_some_and(ConnectionInfo::is_tls) { "https" } else { "http" }
+    }
+}
+
+/// The address at the other end of a connection; none for a Unix socket.
+pub(crate) fn source(connection: &ConnectionInfo) -> Option<IpAddr> {
+    match connection.peer() {
+        Peer::Tcp(address) => Some(address.ip()),
+        Peer::Unix(_) => None,
     }
 }
 

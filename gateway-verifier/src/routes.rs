@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
-use symbolon_identity::{Audience, IssuerName, IssuerUrl, RouteName, Scopes};
+use http::Method;
+use symbolon_identity::RouteName;
 
-use crate::challenge::Challenge;
-use crate::config::Binding;
 use crate::paths::{CanonicalPath, PathPattern};
 use crate::request::RequestView;
+use crate::stages::Stages;
+use crate::stages::verify::VerifyRule;
 use crate::upstream::Upstream;
 
 /// One route, finished.
@@ -18,44 +18,14 @@ use crate::upstream::Upstream;
 pub struct Route {
     /// Its name.
     pub name: RouteName,
-    /// What it takes; without, it is public.
-    pub verify: Option<VerifyRule>,
+    /// What a request has to pass.
+    pub stages: Stages,
     /// Whether a request without any credential may pass.
     pub public: bool,
     /// Whether the caller's credential goes on to the upstream.
     pub forward_credential: bool,
     /// Where admitted requests go.
     pub upstream: Upstream,
-}
-
-/// What a token has to be for a route.
-#[derive(Debug)]
-pub struct VerifyRule {
-    /// What its `aud` must hold.
-    pub resource: Audience,
-    /// The same as a header for the upstream.
-    pub audience_header: HeaderValue,
-    /// The issuers it may come from.
-    pub issuers: Vec<TrustedIssuer>,
-    /// The scopes it must have.
-    pub scopes: Scopes,
-    /// How a caller without a good token is told what to bring.
-    pub challenge: Challenge,
-    /// The protected resource metadata (RFC 9728).
-    pub metadata: bytes::Bytes,
-}
-
-/// An issuer that a route trusts.
-#[derive(Debug, Clone)]
-pub struct TrustedIssuer {
-    /// Its configured name.
-    pub name: IssuerName,
-    /// The exact `iss` of its tokens.
-    pub url: IssuerUrl,
-    /// The most that it is trusted for.
-    pub audiences: Vec<Audience>,
-    /// Whether its tokens must be bound.
-    pub binding: Binding,
 }
 
 /// Where a route is in the table.
@@ -145,7 +115,7 @@ impl Routes {
 
 impl Group {
     fn rules(&self) -> impl Iterator<Item = &VerifyRule> {
-        self.members.iter().filter_map(|member| member.route.verify.as_ref())
+        self.members.iter().filter_map(|member| member.route.stages.verify())
     }
 }
 

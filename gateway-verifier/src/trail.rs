@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use symbolon_audit::{Actor, Event, FileSink, Outcome, Record, RefusalCount, RefusalCounters, Target, Token};
 use symbolon_identity::ReasonCode;
+use symbolon_policies::{Permit, PolicyId};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -14,6 +15,7 @@ use crate::clock::Now;
 use crate::decisions::{Circumstances, Recent, Rejected};
 use crate::metrics::Metrics;
 use crate::rejection::verdict;
+use crate::stages::authorize::Denied;
 
 /// Entries that wait for the file at most; then they are lost and counted.
 const QUEUE: usize = 8_192;
@@ -23,6 +25,8 @@ const STRANGERS: usize = 4_096;
 const BATCH: usize = 512;
 /// How long entries gather before they are written, so that a busy gateway is not woken for each.
 const GATHER: Duration = Duration::from_millis(20);
+/// The most policies that one record names.
+const MOST_POLICIES: usize = 64;
 const TICK: Duration = Duration::from_secs(10);
 
 /// Where the fronts report.
@@ -44,9 +48,16 @@ struct Ledger {
 #[derive(Debug)]
 enum Entry {
     /// A caller was let through, or rejected for this reason.
-    Caller { caller: Arc<VerifiedCaller>, at: Circumstances, rejected: Option<ReasonCode> },
+    Caller { caller: Arc<VerifiedCaller>, at: Circumstances, rejected: Option<ReasonCode>, answer: Answer },
     /// Something happened to the program itself.
     Program(Box<Record>),
+}
+
+/// What policies said, if they were asked.
+#[derive(Debug, Default)]
+struct Answer {
+    policies: Vec<PolicyId>,
+    denied: Option<Arc<Denied>>,
 }
 
 /// The task that writes what was reported.
@@ -80,22 +91,40 @@ impl Trail {
     pub fn rejected(&self, rejected: Rejected) {
         let (code, at) = (rejected.rejection.code(), &rejected.at);
         self.metrics.rejected(code);
+        let denied = rejected.rejection.denied();
+        if let Some(shadow) = denied.and_then(|denied| denied.denial.shadow()) {
+            self.metrics.shadowed(shadow);
+        }
         match (&self.ledger, rejected.rejection.caller()) {
             (None, _) => {}
             (Some(ledger), None) => ledger.strangers.count(code, at.source, at.time),
             (Some(_), Some(caller)) => {
                 let caller = Arc::clone(caller);
-                self.enter(Entry::Caller { caller, at: at.clone(), rejected: Some(code) });
+                let policies = denied.map(|denied| denied.denial.policies().to_vec()).unwrap_or_default();
+                let answer = Answer { policies, denied: denied.cloned() };
+                self.enter(Entry::Caller { caller, at: at.clone(), rejected: Some(code), answer });
             }
         }
         self.recent.keep(rejected);
     }
 
-    /// Reports a caller whose token opens a route for the first time.
-    pub fn admitted(&self, caller: &Arc<VerifiedCaller>, at: impl FnOnce() -> Circumstances) {
+    /// Reports a caller whose token opens a route for the first time, and what policies permitted.
+    pub fn admitted(
+        &self,
+        caller: &Arc<VerifiedCaller>,
+        permits: &[Permit],
+        at: impl FnOnce() -> Circumstances,
+    ) {
         if self.ledger.is_some() {
-            self.enter(Entry::Caller { caller: Arc::clone(caller), at: at(), rejected: None });
+            let policies = permits.iter().flat_map(Permit::policies).cloned().collect();
+            let answer = Answer { policies, denied: None };
+            self.enter(Entry::Caller { caller: Arc::clone(caller), at: at(), rejected: None, answer });
         }
+    }
+
+    /// Counts what policies in shadow mode would have decided otherwise about a request that was let through.
+    pub fn permitted(&self, permits: &[Permit]) {
+        permits.iter().filter_map(Permit::shadow).for_each(|shadow| self.metrics.shadowed(shadow));
     }
 
     /// Reports what happened to the program itself.
@@ -126,8 +155,21 @@ impl Entry {
     fn record(self) -> Record {
         match self {
             Self::Program(record) => *record,
-            Self::Caller { caller, at, rejected } => of_caller(&caller, &at, rejected),
+            Self::Caller { caller, at, rejected, answer } => {
+                by_policy(of_caller(&caller, &at, rejected), &answer)
+            }
         }
+    }
+}
+
+/// The record with what policies said; the question itself is only kept for explaining.
+fn by_policy(mut record: Record, answer: &Answer) -> Record {
+    record.policies = answer.policies.iter().take(MOST_POLICIES).map(ToString::to_string).collect();
+    match &answer.denied {
+        Some(denied) => record
+            .with_detail("denial", denied.denial.kind().as_str())
+            .with_detail("policy_set", denied.policy_set.as_ref()),
+        None => record,
     }
 }
 
@@ -140,7 +182,7 @@ fn of_caller(caller: &VerifiedCaller, at: &Circumstances, rejected: Option<Reaso
     let claims = caller.token().claims();
     let key = claims.confirmation.and_then(|confirmation| confirmation.jkt);
     let acts = claims.actor.is_some();
-    let rule = at.route.as_ref().and_then(|route| route.verify.as_ref());
+    let rule = at.route.as_ref().and_then(|route| route.stages.verify());
     let mut record = Record::new(event, at.time, outcome);
     record.reason = rejected;
     record.decision_id = Some(at.id.clone());
@@ -162,6 +204,7 @@ fn of_caller(caller: &VerifiedCaller, at: &Circumstances, rejected: Option<Reaso
         id: claims.token_id.as_ref().map_or_else(|| caller.token().hash().to_string(), ToString::to_string),
         expires_at: claims.expires_at,
         bounded_by: None,
+        key: Some(caller.token().key_thumbprint().to_string()),
     });
     record
 }

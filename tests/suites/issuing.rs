@@ -67,6 +67,7 @@ fn assert_refused(answer: &Answer, status: u16, error: &str, code: &str) {
     assert!(answer.text("error_description").starts_with(code), "{said}");
     assert!(answer.json().get("access_token").is_none());
     assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("www-authenticate").is_empty(), status != 401, "{:?}", answer.headers);
 }
 
 fn claims(token: &str) -> Value {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use symbolon_cel::{Bindings, Shape, Value};
+use symbolon_cel::{Bindings, Environment, Shape, Value};
 use symbolon_identity::{ClientId, GroupName, IdentityError, ProviderName, Timestamp, WorkloadId};
 use symbolon_policies::{Assurance, ClientFacts, OidcFacts, Workload};
 
@@ -181,9 +181,20 @@ impl Attested {
     }
 }
 
+/// The language of expressions over an attested workload: what [`Attested::bindings`] binds.
+pub(crate) fn language() -> Environment {
+    let text = |name: &'static str| (name, Shape::String);
+    let workload = Shape::record([text("id"), text("path"), text("provider"), text("method")]);
+    Environment::builder()
+        .declare("workload", workload)
+        .declare("attested", attested_shape())
+        .whole_matches()
+        .build()
+}
+
 /// What expressions may name of a workload of any kind: a field that a caller's kind lacks is absent, and an
 /// expression that reads it then has no result.
-pub(crate) fn attested_shape() -> Shape {
+fn attested_shape() -> Shape {
     let mut fields = BTreeMap::new();
     for shape in [super::unix::shape(), super::oidc::shape(), super::clients::shape()] {
         if let Shape::Record(of_kind) = shape {

@@ -52,7 +52,7 @@ impl Decisions {
             Ok(Some(record)) => self.explain(record).await,
             Ok(None) => problem(
                 StatusCode::NOT_FOUND,
-                "no decision of this id is kept: refusals before attestation are only counted",
+                "no decision of this id is kept: refusals before attestation, and those that a caller gets many times within ten seconds, are only counted",
             ),
             Err(error) => {
                 let error = crate::error_chain(&error);
@@ -93,6 +93,7 @@ fn document(record: &DecisionRecord, policies: &CurrentSet) -> DecisionDocument 
         detail: record.detail.clone(),
         workload: Some(record.caller.id.as_str().to_owned()),
         target: Some(record.target_name()),
+        stages: Vec::new(),
         policies: record.policies.iter().map(|policy| policy.as_str().to_owned()).collect(),
         near_misses,
         facts: json!({
@@ -103,6 +104,7 @@ fn document(record: &DecisionRecord, policies: &CurrentSet) -> DecisionDocument 
             "exchange": record.exchange,
             "context": record.questions.first().map(|question| &question.context),
             "token": record.token,
+            "failed_policies": record.failed_policies,
             "policy_set": record.policy_set,
             "shadow": record.shadow,
             "policies_changed_since": record.policy_set.is_some() && !same_set,

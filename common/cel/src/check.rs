@@ -33,36 +33,50 @@ pub(crate) struct Checked {
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) variables: BTreeSet<String>,
     pub(crate) references: BTreeSet<String>,
+    pub(crate) whole: BTreeSet<String>,
+}
+
+/// What an expression of one place has to be, beyond being well formed.
+#[derive(Clone, Copy)]
+pub(crate) struct Demands {
+    /// The path of a workload id.
+    pub(crate) is_path: bool,
+    /// With patterns that fit whole texts only.
+    pub(crate) whole_matches: bool,
 }
 
 /// Checks and rewrites a tree against the declared variables.
 pub(crate) fn check(
     parsed: Parsed,
     declared: &BTreeMap<String, Shape>,
-    is_path: bool,
+    demands: Demands,
 ) -> Result<Checked, CompileError> {
     let Parsed { mut expression, places } = parsed;
     let mut checker = Checker {
         places: &places,
         declared,
+        whole_matches: demands.whole_matches,
         locals: Vec::new(),
         depth: 0,
         loops: 0,
         patterns: Vec::new(),
         variables: BTreeSet::new(),
         references: BTreeSet::new(),
+        whole: BTreeSet::new(),
+        selected: false,
     };
     let shape = checker.infer(&mut expression)?;
-    let Checker { patterns, variables, references, .. } = checker;
-    if is_path {
+    let Checker { patterns, variables, references, whole, .. } = checker;
+    if demands.is_path {
         paths::guard(&mut expression, &places)?;
     }
-    Ok(Checked { expression, shape, patterns, variables, references })
+    Ok(Checked { expression, shape, patterns, variables, references, whole })
 }
 
 struct Checker<'a> {
     places: &'a Places,
     declared: &'a BTreeMap<String, Shape>,
+    whole_matches: bool,
     /// Loop variables and accumulators, innermost last.
     locals: Vec<(String, Shape)>,
     depth: usize,
@@ -70,6 +84,10 @@ struct Checker<'a> {
     patterns: Vec<Pattern>,
     variables: BTreeSet<String>,
     references: BTreeSet<String>,
+    /// Variables that are used otherwise than by a field.
+    whole: BTreeSet<String>,
+    /// Whether the next node is a variable of which one field is read.
+    selected: bool,
 }
 
 impl Checker<'_> {
@@ -86,6 +104,7 @@ impl Checker<'_> {
 
     fn infer_inner(&mut self, node: &mut IdedExpr) -> Result<Shape, CompileError> {
         self.note_reference(&node.expr);
+        let selected = std::mem::take(&mut self.selected);
         match &mut node.expr {
             Expr::Unspecified => Err(self.places.error(node, Problem::Internal)),
             Expr::Literal(literal) => match literal {
@@ -99,6 +118,9 @@ impl Checker<'_> {
             },
             Expr::Ident(name) => {
                 let name = name.clone();
+                if !selected {
+                    self.whole.insert(name.clone());
+                }
                 self.variable(node, &name)
             }
             Expr::Select(_) => self.select(node),

@@ -16,6 +16,7 @@ use crate::{
     bindings::Bindings,
     error::EvalError,
     functions::{PATTERN_PREFIX, Pattern},
+    shape::Shape,
     value::Value,
 };
 
@@ -28,9 +29,11 @@ pub struct Program(pub(crate) Arc<Compiled>);
 pub(crate) struct Compiled {
     pub(crate) source: String,
     pub(crate) expression: IdedExpr,
+    pub(crate) shape: Shape,
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) variables: BTreeSet<String>,
     pub(crate) references: BTreeSet<String>,
+    pub(crate) whole: BTreeSet<String>,
     pub(crate) env: Arc<cel::Env>,
 }
 
@@ -39,6 +42,12 @@ impl Program {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.0.source
+    }
+
+    /// The shape of its result, as far as it can be told before it is evaluated.
+    #[must_use]
+    pub fn shape(&self) -> &Shape {
+        &self.0.shape
     }
 
     /// The declared variables that it reads.
@@ -51,6 +60,17 @@ impl Program {
     #[must_use]
     pub fn references(&self) -> &BTreeSet<String> {
         &self.0.references
+    }
+
+    /// Whether it may read this field of a declared variable, by name or by using the variable as a whole; what it does
+    /// not read need not be bound with its real value.
+    #[must_use]
+    pub fn reads(&self, variable: &str, field: &str) -> bool {
+        let named = |path: &String| {
+            let below = path.strip_prefix(variable).and_then(|rest| rest.strip_prefix('.'));
+            below.is_some_and(|rest| rest.split('.').next() == Some(field))
+        };
+        self.0.whole.contains(variable) || self.0.references.iter().any(named)
     }
 
     /// Evaluates.

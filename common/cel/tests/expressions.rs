@@ -41,6 +41,32 @@ fn bindings() -> Bindings {
     Bindings::new().with("attested", attested.unwrap()).with("request", request)
 }
 
+#[test]
+fn a_pattern_that_says_who_somebody_is_fits_the_whole_text() {
+    let environment = Environment::builder().declare("subject", Shape::String).whole_matches().build();
+    let compiled = |pattern: &str| environment.compile_bool(&format!("subject.matches({pattern:?})"));
+    for good in ["^repo:org/app:.*$", "^(a|b)$", "^a$|^b$", r"\Aa\z", "^$", "(?i)^a$", "^(?:x|y)z*$"] {
+        assert!(compiled(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "repo:org/app:.*",
+        "^repo:org/app:",
+        "app$",
+        "^a|b$",
+        "^a|^b$",
+        "(?m)^a$",
+        "a",
+        "",
+        "x*^a$",
+        "^a$.?b*|c",
+    ] {
+        let error = compiled(bad).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("has to fit the whole text"), "{bad}: {error}");
+    }
+    let not_a_pattern = compiled("(").map(|_| ()).unwrap_err();
+    assert!(matches!(not_a_pattern.problem, Problem::Pattern(_)), "{not_a_pattern}");
+}
+
 fn problem(source: &str) -> Problem {
     environment().compile(source).unwrap_err().problem
 }
@@ -342,3 +368,34 @@ const TOKENS: &[&str] = &[
     "\n",
     "é",
 ];
+
+#[test]
+fn a_program_tells_which_fields_it_may_read() {
+    let reads = |source: &str| {
+        let program = environment().compile(source).unwrap();
+        (program.reads("request", "headers"), program.reads("request", "query"))
+    };
+    assert_eq!(reads("request.path == \"/\""), (false, false));
+    assert_eq!(reads("request.headers[\"x-a\"] == \"\""), (true, false));
+    assert_eq!(reads("has(request.headers.x) && request.query.y == \"\""), (true, true));
+    // A variable under another name: everything may be read.
+    assert_eq!(reads("[request].all(r, r.headers[\"x-a\"] == \"\")"), (true, true));
+    assert_eq!(reads("size(request) == 3"), (true, true));
+}
+
+#[test]
+fn the_shape_of_a_result_is_known_before_it_is_evaluated() {
+    let shape = |source: &str| environment().compile(source).unwrap().shape().clone();
+    assert_eq!(shape("attested.namespace + \"x\""), Shape::String);
+    assert_eq!(shape("attested.groups"), Shape::list(Shape::String));
+    assert_eq!(shape("attested.raw"), Shape::Dynamic);
+}
+
+#[test]
+fn a_shared_value_is_read_like_any_other() {
+    let program = environment().compile_bool("request.path == \"/a\"").unwrap();
+    let request = std::sync::Arc::new(Value::map([("path", "/a".into())]).unwrap());
+    let mut bindings = Bindings::new();
+    bindings.share("request", &request);
+    assert_eq!(program.eval_bool(&bindings), Ok(true));
+}

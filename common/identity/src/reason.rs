@@ -43,9 +43,11 @@ reasons! {
     AlgNotAllowed = "alg_not_allowed", "the token's algorithm is not the one of its key; use a key and algorithm that the issuer publishes";
     AssertionMalformed = "assertion_malformed", "the client assertion is not a well-formed JWT; check how it was made";
     AssertionRejected = "assertion_rejected", "the client assertion failed verification; check its issuer, audience, key and times";
+    AuthorizationHeader = "authorization_header", "clients do not authenticate by the Authorization header here; send the evidence as client_assertion in the form";
     BadSignature = "bad_signature", "the signature does not verify; the token was altered or signed by another key";
     BindingMismatch = "binding_mismatch", "the token is bound to another key than the one that made the proof";
     Busy = "busy", "too many requests are under way; try again after the time in Retry-After";
+    ClaimUndetermined = "claim_undetermined", "a claim of the resource could not be determined; the operator has to mend the mapping";
     ConditionError = "condition_error", "a condition of the configuration could not be evaluated; the operator has to mend it";
     Denied = "denied", "a policy does not allow it; ask the operator to run `symbolon explain` with the decision id";
     EvidenceExpiring = "evidence_expiring", "the evidence ends too soon for a useful token; renew the evidence first";

@@ -1,6 +1,7 @@
 //! What a token says, in our words.
 //! Not here: whether it is true. In a [`VerifiedToken`](crate::VerifiedToken) its issuer said so.
 
+mod name;
 mod read;
 mod write;
 
@@ -8,6 +9,7 @@ use symbolon_identity::{Audience, ClientId, Scopes, Timestamp, TokenId};
 
 use crate::{Actor, Confirmation, Issuer, Subject};
 
+pub use name::{ClaimName, ClaimNameError};
 pub(crate) use read::text;
 
 /// The members of a claims set that have no field of their own.

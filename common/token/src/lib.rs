@@ -15,7 +15,7 @@ mod unverified;
 mod verified;
 
 pub use actor::Actor;
-pub use claims::{Claims, ExtraClaims};
+pub use claims::{ClaimName, ClaimNameError, Claims, ExtraClaims};
 pub use confirmation::Confirmation;
 pub use error::TokenError;
 pub use expectations::{AudienceRule, DEFAULT_LEEWAY, Expectations, RequiredClaim};

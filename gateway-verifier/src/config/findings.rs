@@ -5,12 +5,23 @@
 #[derive(Debug, Default)]
 pub struct Findings {
     found: Vec<(String, String)>,
+    odd: Vec<(String, String)>,
 }
 
 impl Findings {
-    /// Adds one.
+    /// Adds one, once: what all routes share is planned for each of them.
     pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.found.push((path.into(), message.into()));
+        push(&mut self.found, (path.into(), message.into()));
+    }
+
+    /// Adds something that is valid and deserves a look.
+    pub fn warn(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        push(&mut self.odd, (path.into(), message.into()));
+    }
+
+    /// What is valid and deserves a look, taken out.
+    pub fn take_warnings(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.odd)
     }
 
     /// The value, or `None` with its error added.
@@ -22,6 +33,12 @@ impl Findings {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+}
+
+fn push(list: &mut Vec<(String, String)>, finding: (String, String)) {
+    if !list.contains(&finding) {
+        list.push(finding);
     }
 }
 

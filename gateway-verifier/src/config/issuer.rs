@@ -8,13 +8,13 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use symbolon_config::HumanDuration;
-use symbolon_identity::{Audience, IssuerName, IssuerUrl};
+use symbolon_identity::{Audience, IssuerName, IssuerUrl, TrustDomain};
 use symbolon_issuers::{IssuerSettings, KeySource};
 use symbolon_jws::Algorithm;
 use symbolon_token::TokenType;
 
 use super::{Findings, RevocationsConfig};
-use crate::routes::TrustedIssuer;
+use crate::stages::verify::TrustedIssuer;
 
 /// Whether tokens must be bound to a key. There is no "off": a bound token is always checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -50,6 +50,9 @@ pub struct IssuerConfig {
     /// `required` (default) or `when_bound`.
     #[serde(default)]
     pub binding: Binding,
+    /// The SPIFFE trust domain that it speaks for: only then is a subject of this domain a `Workload` to policies.
+    #[serde(default)]
+    pub trust_domain: Option<TrustDomain>,
     /// Where the keys are; default: by discovery at the issuer.
     #[serde(default)]
     pub jwks_uri: Option<String>,
@@ -125,6 +128,7 @@ impl IssuerConfig {
             url: self.issuer.clone(),
             audiences: self.audiences.clone(),
             binding: self.binding,
+            trust_domain: self.trust_domain.clone(),
         }
     }
 

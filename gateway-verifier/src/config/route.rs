@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use symbolon_config::HumanDuration;
-use symbolon_identity::{Audience, IssuerName, RouteName, Scope};
+use symbolon_identity::{Audience, RouteName};
+
+use super::StageConfig;
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -65,23 +67,4 @@ pub struct UpstreamConfig {
     /// The most requests that it may have under way; more are answered 503 `busy`. Default 4096.
     #[serde(default)]
     pub max_requests: Option<usize>,
-}
-
-/// One stage: a mapping with the stage's name as its only key.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StageConfig {
-    /// Verify the caller's token.
-    pub verify: VerifyConfig,
-}
-
-/// Whose token a route wants, and what it must allow.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct VerifyConfig {
-    /// Names of `issuers:`, at least one.
-    pub issuers: Vec<IssuerName>,
-    /// Scopes that the token must have, all of them.
-    #[serde(default)]
-    pub scopes: Vec<Scope>,
 }

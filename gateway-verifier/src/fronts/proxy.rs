@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use http::{Method, Request, Response};
 use symbolon_http::Body;
 use symbolon_http::forward::ForwardError;
-use symbolon_http::server::{ConnectionInfo, Handler, Peer};
+use symbolon_http::server::{ConnectionInfo, Handler};
 use symbolon_identity::{ReasonCode, Timestamp};
 use symbolon_wire::paths::PROTECTED_RESOURCE_METADATA;
 
@@ -23,7 +23,7 @@ use crate::judge::{Admitted, Caller, Judge, Refused};
 use crate::metrics::AdmittedCaller;
 use crate::paths::CanonicalPath;
 use crate::rejection::Rejection;
-use crate::request::RequestView;
+use crate::request::{self, RequestView};
 use crate::trail::Trail;
 
 /// The reverse proxy front.
@@ -62,7 +62,7 @@ impl Shared {
         let now = self.now.now();
         let house = self.house.load_full();
         let (head, body) = request.into_parts();
-        let source = source(&head);
+        let source = head.extensions.get::<ConnectionInfo>().and_then(request::source);
         let decided = match RequestView::read(&head) {
             Ok(view) => match metadata(&house.judge, &view) {
                 Some(Ok(answer)) => return answer,
@@ -99,21 +99,14 @@ impl Shared {
                 if caller.is_first_on(&route.name) {
                     let route = Some(Arc::clone(route));
                     let at = || Circumstances { id: self.ids.decision(now), time: now, route, source };
-                    self.trail.admitted(caller, at);
+                    self.trail.admitted(caller, admitted.permits(), at);
                 }
                 if *fresh { AdmittedCaller::Fresh } else { AdmittedCaller::Known }
             }
             Caller::Anonymous => AdmittedCaller::Anonymous,
         };
+        self.trail.permitted(admitted.permits());
         self.trail.metrics().admitted(kind);
-    }
-}
-
-/// The peer's address; what it says about others is not believed.
-fn source(head: &http::request::Parts) -> Option<IpAddr> {
-    match head.extensions.get::<ConnectionInfo>()?.peer() {
-        Peer::Tcp(address) => Some(address.ip()),
-        Peer::Unix(_) => None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! `verify`: exactly one token, of a trusted issuer, for this resource, presented by who holds its key.
 //! Not here: keys and signatures (`symbolon-issuers`, `symbolon-token`), proofs (`symbolon-proof`).
 
+mod rule;
+
 use std::sync::Arc;
 
 use symbolon_identity::{ReasonCode, Timestamp};
@@ -15,7 +17,8 @@ use crate::credentials::{Credentials, Scheme};
 use crate::rejection::Rejection;
 use crate::request::RequestView;
 use crate::revocations::Feeds;
-use crate::routes::{TrustedIssuer, VerifyRule};
+
+pub use rule::{TrustedIssuer, VerifyRule};
 
 /// What the stage needs beside the request.
 #[derive(Debug)]
@@ -25,6 +28,19 @@ pub struct Verifier {
     replay: Arc<ReplayWindow>,
     origins: Arc<[Origin]>,
     feeds: Arc<Feeds>,
+}
+
+/// One presentation of a token.
+#[derive(Debug)]
+pub struct Presented<'a> {
+    /// The token and its proof.
+    pub credentials: Credentials<'a>,
+    /// The request that they came with.
+    pub request: &'a RequestView<'a>,
+    /// When.
+    pub now: Timestamp,
+    /// Whether an earlier stage has used up the proof: each proof counts once a request, not once a stage.
+    pub used: bool,
 }
 
 /// A caller that passed.
@@ -59,20 +75,15 @@ impl Verifier {
     ///
     /// # Errors
     /// [`Rejection`] with the first thing that does not fit; with the caller, once the token itself was verified.
-    pub async fn pass(
-        &self,
-        rule: &VerifyRule,
-        credentials: &Credentials<'_>,
-        request: &RequestView<'_>,
-        now: Timestamp,
-    ) -> Result<Passed, Rejection> {
+    pub async fn pass(&self, rule: &VerifyRule, presented: &Presented<'_>) -> Result<Passed, Rejection> {
+        let Presented { credentials, now, .. } = presented;
         let hash = TokenHash::of(credentials.token);
-        let (caller, fresh) = match self.known(&hash, now) {
+        let (caller, fresh) = match self.known(&hash, *now) {
             Some(caller) => (caller, false),
             // Boxed: the cold path must not make the future of every request large.
-            None => (Box::pin(self.verify(rule, credentials.token, now)).await?, true),
+            None => (Box::pin(self.verify(rule, credentials.token, *now)).await?, true),
         };
-        let checks = Checks { rule, credentials, request, now };
+        let checks = Checks { rule, presented };
         match self.check(&checks, &caller) {
             Ok(()) => Ok(Passed { caller, fresh }),
             Err(rejection) => Err(rejection.of(&caller)),
@@ -114,7 +125,8 @@ impl Verifier {
         // resource is checked below, found in the cache or not.
         let audience = AudienceRule::ContainsAny(&trusted.audiences);
         let verified = issuer.verify(&token, audience, now).await.map_err(|error| rejection(&error))?;
-        let caller = Arc::new(VerifiedCaller::new(verified, Arc::clone(issuer))?);
+        let caller =
+            Arc::new(VerifiedCaller::new(verified, Arc::clone(issuer), trusted.trust_domain.clone())?);
         self.tokens.keep(token.hash(), Arc::clone(&caller));
         Ok(caller)
     }
@@ -122,10 +134,11 @@ impl Verifier {
     /// What is checked on every request, found in the cache or not.
     fn check(&self, checks: &Checks<'_>, caller: &VerifiedCaller) -> Result<(), Rejection> {
         let claims = caller.token().claims();
-        if let Err(error) = caller.token().check_time(checks.now) {
+        if let Err(error) = caller.token().check_time(checks.presented.now) {
             self.tokens.forget(&caller.token().hash());
             let rejection = Rejection::new(error.reason_code()).because(error.to_string());
-            return Err(rejection.compared(format!("a time that contains {}", checks.now), error.to_string()));
+            return Err(rejection
+                .compared(format!("a time that contains {}", checks.presented.now), error.to_string()));
         }
         let rule = checks.rule;
         let Some(trusted) = rule.issuers.iter().find(|trusted| trusted.name == *caller.issuer_name()) else {
@@ -141,15 +154,15 @@ impl Verifier {
         let proof = self.check_possession(checks, trusted, caller)?;
         // On every request, found in the cache or not: a token is revoked after it was verified.
         if let Some(feed) = self.feeds.of(caller.issuer_name()) {
-            feed.check(caller.token(), checks.now).map_err(Rejection::new)?;
+            feed.check(caller.token(), checks.presented.now).map_err(Rejection::new)?;
         }
         if !rule.scopes.is_subset_of(&claims.scopes) {
             let rejection = Rejection::new(ReasonCode::InsufficientScope);
             return Err(rejection.compared(rule.scopes.as_str(), claims.scopes.as_str()));
         }
         // Last, so that only a request that would go on takes a place in the window.
-        let Some(proof) = proof else { return Ok(()) };
-        let admitted = self.replay.admit(&proof, checks.now);
+        let Some(proof) = proof.filter(|_| !checks.presented.used) else { return Ok(()) };
+        let admitted = self.replay.admit(&proof, checks.presented.now);
         admitted.map_err(|error| Rejection::new(error.reason_code()).because(error.to_string()))
     }
 
@@ -161,7 +174,7 @@ impl Verifier {
         caller: &VerifiedCaller,
     ) -> Result<Option<CheckedProof>, Rejection> {
         let Some(confirmation) = &caller.token().claims().confirmation else {
-            return match (trusted.binding, checks.credentials.scheme) {
+            return match (trusted.binding, checks.presented.credentials.scheme) {
                 (Binding::WhenBound, Scheme::Bearer) => Ok(None),
                 (Binding::WhenBound, Scheme::Dpop) => {
                     Err(mismatch("the scheme is DPoP and the token is not bound to a key"))
@@ -171,7 +184,7 @@ impl Verifier {
                 }
             };
         };
-        let proof = match (checks.credentials.scheme, checks.credentials.proof) {
+        let proof = match (checks.presented.credentials.scheme, checks.presented.credentials.proof) {
             (_, None) => return Err(Rejection::new(ReasonCode::ProofMissing)),
             (Scheme::Bearer, Some(_)) => {
                 return Err(mismatch("a bound token was presented as a bearer token"));
@@ -189,29 +202,28 @@ impl Verifier {
 
     /// The proof must be for one of our origins and the path that arrived, never for what `Host` says.
     fn check_proof(&self, checks: &Checks<'_>, proof: &str) -> Result<CheckedProof, Rejection> {
-        let path = checks.request.path.as_str();
+        let path = checks.presented.request.path.as_str();
         let targets: Vec<String> =
             self.origins.iter().map(|origin| [origin.as_str(), path].concat()).collect();
         let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
         let expectation = ProofExpectation {
-            method: checks.request.method.as_str(),
+            method: checks.presented.request.method.as_str(),
             targets: &targets,
-            access_token: Some(checks.credentials.token),
+            access_token: Some(checks.presented.credentials.token),
             nonce: None,
         };
-        symbolon_proof::check(proof, &expectation, checks.now).map_err(|error| {
+        symbolon_proof::check(proof, &expectation, checks.presented.now).map_err(|error| {
             let rejection = Rejection::new(error.reason_code()).because(error.to_string());
             rejection.compared(format!("{} {}", expectation.method, targets.join(" or ")), "another proof")
         })
     }
 }
 
-/// One presentation of a token at one route.
+/// One presentation of a token before one rule.
+#[derive(Clone, Copy)]
 struct Checks<'a> {
     rule: &'a VerifyRule,
-    credentials: &'a Credentials<'a>,
-    request: &'a RequestView<'a>,
-    now: Timestamp,
+    presented: &'a Presented<'a>,
 }
 
 fn mismatch(why: &'static str) -> Rejection {

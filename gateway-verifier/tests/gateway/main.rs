@@ -15,4 +15,5 @@ mod operators;
 mod program;
 mod proofs;
 mod routing;
+mod stages;
 mod tokens;

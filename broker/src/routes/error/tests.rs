@@ -6,10 +6,12 @@ use symbolon_policies::{
     Action, Assurance, Context, Denial, PolicyFile, PolicySet, Question, Resource, Workload,
 };
 use symbolon_proof::ProofError;
+use symbolon_token::ClaimName;
 use symbolon_wire::FormError;
 
 use super::*;
 use crate::attest::MappingError;
+use crate::claims::ClaimError;
 use crate::refusal::Party;
 use crate::subject::SubjectError;
 
@@ -23,7 +25,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::Malformed(_) => 4,
         Refusal::Form(_) => 5,
         Refusal::OriginNotAllowed => 6,
-        Refusal::AuthorizationHeader => 7,
+        Refusal::AuthorizationHeader(_) => 7,
         Refusal::UnsupportedGrantType => 8,
         Refusal::UnsupportedAssertionType => 9,
         Refusal::EvidenceMissing => 10,
@@ -66,10 +68,13 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::StatusScope => 47,
         Refusal::CallerRevoked => 48,
         Refusal::SubjectRevoked => 49,
+        Refusal::ClaimUndetermined { .. } => 50,
+        Refusal::NoSigningKey(_) => 51,
+        Refusal::EvidenceDelegated => 52,
     }
 }
 
-const VARIANTS: usize = 50;
+const VARIANTS: usize = 53;
 
 /// A denial by a set with these policies.
 fn denial(policies: &str) -> Denial {
@@ -108,7 +113,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Malformed("x"), 400, "invalid_request", "malformed_request"),
         (Refusal::Form(FormError::Escape), 400, "invalid_request", "malformed_request"),
         (Refusal::OriginNotAllowed, 403, "invalid_request", "origin_not_allowed"),
-        (Refusal::AuthorizationHeader, 400, "invalid_request", "multiple_tokens"),
+        (Refusal::AuthorizationHeader(Scheme::Other), 401, "invalid_client", "authorization_header"),
         (Refusal::UnsupportedGrantType, 400, "unsupported_grant_type", "unsupported_grant_type"),
         (Refusal::UnsupportedAssertionType, 401, "invalid_client", "unsupported_assertion_type"),
         (Refusal::EvidenceMissing, 401, "invalid_client", "evidence_missing"),
@@ -123,6 +128,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Evidence(keys_unavailable()), 503, "temporarily_unavailable", "jwks_unavailable"),
         (token(TokenError::WrongType), 401, "invalid_client", "assertion_rejected"),
         (token(expired()), 401, "invalid_client", "expired"),
+        (Refusal::EvidenceDelegated, 401, "invalid_client", "assertion_rejected"),
         (Refusal::EvidenceBound, 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::EvidenceUnproved { provider: provider() }, 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::Process(ProcessError::Ended), 401, "invalid_client", "mapping_failed"),
@@ -134,6 +140,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::ProofMissing, 400, "invalid_dpop_proof", "proof_missing"),
         (Refusal::InvalidTarget("x"), 400, "invalid_target", "invalid_target"),
         (Refusal::InvalidScope("x"), 400, "invalid_scope", "invalid_scope"),
+        (Refusal::ClaimUndetermined { claim: ClaimName::parse("tenant").unwrap(), source: ClaimError::Kind }, 400, "access_denied", "claim_undetermined"),
         (Refusal::GroupUndetermined { group: GroupName::parse("g").unwrap(), source: evaluation() }, 400, "access_denied", "group_undetermined"),
         (Refusal::from(denial("")), 400, "access_denied", "denied"),
         (Refusal::from(denial("@id(\"f\") forbid (principal, action, resource);")), 400, "access_denied", "denied"),
@@ -142,6 +149,8 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Conflict(Conflict::EvidenceReplayed), 401, "invalid_client", "evidence_replayed"),
         (Refusal::Conflict(Conflict::EvidenceKeyMismatch), 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::Conflict(Conflict::ProofReplayed), 400, "invalid_dpop_proof", "proof_replayed"),
+        (Refusal::Conflict(Conflict::SigningKeyGone), 503, "temporarily_unavailable", "token_unavailable"),
+        (Refusal::NoSigningKey(symbolon_jws::Algorithm::Rs256), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::Signing(TokenError::WrongType), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::Random(symbolon_jws::CryptoError), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::UnsupportedTokenType, 400, "unsupported_token_type", "unsupported_token_type"),

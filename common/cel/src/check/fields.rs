@@ -34,6 +34,7 @@ impl Checker<'_> {
     pub(super) fn select(&mut self, node: &mut IdedExpr) -> Result<Shape, CompileError> {
         let Expr::Select(select) = &mut node.expr else { return Ok(Shape::Dynamic) };
         let (test, field) = (select.test, select.field.clone());
+        self.selected = matches!(select.operand.expr, Expr::Ident(_));
         let operand = self.infer(&mut select.operand)?;
         let found = match operand {
             Shape::Record(mut fields) => fields.remove(&field).ok_or_else(|| {

@@ -10,7 +10,7 @@ use crate::{Actor, Confirmation, Issuer, Subject, TokenError};
 /// The most audiences of one token.
 const MAX_AUDIENCES: usize = 32;
 /// The claims that have a field of their own.
-const KNOWN: [&str; 12] =
+pub(super) const KNOWN: [&str; 12] =
     ["iss", "sub", "aud", "client_id", "iat", "nbf", "exp", "jti", "scope", "cnf", "act", "lineage"];
 
 impl Claims {
