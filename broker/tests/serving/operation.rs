@@ -1,6 +1,7 @@
 //! What operators see and do: health, reloads, explanations, restarts, a store in trouble.
 //! Not here: what callers get.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use sqlx::{ConnectOptions, Connection};
@@ -266,20 +267,17 @@ async fn a_rehearsal_finds_what_a_start_would_fail_on_and_leaves_no_trace() {
     let broker = setup.start().await;
     setup.rehearse().await.unwrap();
     broker.stop().await;
-    // The last connection tidies up.
-    eventually(|| async { !setup.file("broker.db-wal").exists() }).await;
     let files = || {
-        let mut files: Vec<_> =
-            fs::read_dir(setup.folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
-        files.sort();
-        files
+        let files = fs::read_dir(setup.folder.path()).unwrap();
+        files.map(|file| file.unwrap().path()).collect::<BTreeSet<_>>()
     };
     let before = files();
     setup.rehearse().await.unwrap();
     setup.seal([8; 32]);
     let error = setup.rehearse().await.unwrap_err();
     assert!(format!("{error:?}").contains("DoesNotOpen"), "{error:?}");
-    assert_eq!(files(), before);
+    // The broker may tidy up behind us, but nothing of ours stays.
+    assert!(files().is_subset(&before), "{:?}", files());
 }
 
 #[tokio::test]
