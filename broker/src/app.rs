@@ -25,7 +25,7 @@ use crate::plan::{Plan, surroundings};
 use crate::policies::Policies;
 use crate::proofs::Proofs;
 use crate::reload::PolicyReload;
-use crate::routes::{self, Decisions, Metadata, PublishedKeys, TokenRoute, token_endpoint};
+use crate::routes::{self, Decisions, Metadata, OwnDecisions, PublishedKeys, TokenRoute, token_endpoint};
 use crate::store::LedgerMetrics;
 
 pub use error::StartError;
@@ -189,9 +189,12 @@ impl Service {
         (public, attest, admin_api): (Bound, Option<Bound>, Option<Bound>),
     ) {
         let Self { metadata, keys, token, policies } = self;
-        let router = routes::public(metadata, keys, token);
+        let router = routes::public(metadata, keys, Arc::clone(&token));
         serving.server("public", public).serve(router.clone(), serving.lifecycle);
         if let Some(attest) = attest {
+            let own =
+                OwnDecisions { store: Arc::clone(&foundation.store), policies: Arc::clone(&policies), token };
+            let router = router.merge(routes::own(Arc::new(own)));
             serving.server("attest", attest).serve(router, serving.lifecycle);
         }
         if let Some(admin_api) = admin_api {

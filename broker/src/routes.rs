@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use symbolon_identity::IssuerUrl;
 use symbolon_wire::{paths, well_known_inserted};
 
-pub(crate) use decisions::Decisions;
+pub(crate) use decisions::{Decisions, OwnDecisions};
 pub(crate) use jwks::{PublishError, PublishedKeys};
 pub(crate) use metadata::{Metadata, token_endpoint};
 pub(crate) use token::TokenRoute;
@@ -36,7 +36,15 @@ pub(crate) fn public(metadata: Arc<Metadata>, keys: Arc<PublishedKeys>, token: A
 
 /// What the admin socket serves beyond health and metrics.
 pub(crate) fn admin(decisions: Arc<Decisions>) -> Router {
-    Router::new().route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::serve)).with_state(decisions)
+    Router::new()
+        .route(paths::DECISIONS, get(decisions::recent))
+        .route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::one))
+        .with_state(decisions)
+}
+
+/// What the attestation socket serves beyond what is public.
+pub(crate) fn own(decisions: Arc<OwnDecisions>) -> Router {
+    Router::new().route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::own)).with_state(decisions)
 }
 
 /// The path of an issuer, without a slash at its end; empty for most.

@@ -6,6 +6,7 @@ mod exit;
 mod explain;
 mod http;
 mod output;
+mod policy;
 mod token;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn run(cli: cli::Cli) -> anyhow::Result<exit::Exit> {
         match cli.command {
             cli::Command::Dev(options) => dev::run(options).await,
             cli::Command::Explain(options) => explain::run(options).await,
+            cli::Command::Policy(command) => policy::run(command).await,
             cli::Command::Token(token::TokenCommand::Inspect(options)) => token::inspect::run(&options),
             cli::Command::Token(token::TokenCommand::Get(options)) => token::get::run(&options).await,
         }

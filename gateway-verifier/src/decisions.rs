@@ -94,20 +94,19 @@ impl Rejected {
                 condition: code.as_str().to_owned(),
                 expected: notes.expected.clone(),
                 actual: notes.actual.clone(),
+                ..Atom::default()
             });
+        let outcome = if code == ReasonCode::Denied { Outcome::Denied } else { Outcome::Refused };
         DecisionDocument {
-            id: self.at.id.clone(),
-            time: self.at.time,
-            outcome: if code == ReasonCode::Denied { Outcome::Denied } else { Outcome::Refused },
             reason: Some(code),
             detail: notes.and_then(|notes| notes.detail.clone()),
             workload: caller.map(|caller| caller.id().to_owned()),
             target: route.map(str::to_owned),
-            policies: Vec::new(),
             near_misses: failed
                 .map(|atom| NearMiss {
                     policy: format!("route {} verify", route.unwrap_or("-")),
                     failed: vec![atom],
+                    ..NearMiss::default()
                 })
                 .into_iter()
                 .collect(),
@@ -128,6 +127,7 @@ impl Rejected {
                     })
                 }),
             }),
+            ..DecisionDocument::new(self.at.id.clone(), self.at.time, outcome)
         }
     }
 }

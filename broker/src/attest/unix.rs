@@ -73,7 +73,7 @@ impl Attestor for UnixAttestor {
     fn attest<'a>(&'a self, evidence: Evidence<'a>, _now: Timestamp) -> AttestFuture<'a> {
         Box::pin(async move {
             let peer = self.reader.read(evidence.connection).await.map_err(Refusal::Process)?;
-            Ok(self.attested(peer.ok_or(Refusal::EvidenceMissing)?)?)
+            self.attested(peer.ok_or(Refusal::EvidenceMissing)?)
         })
     }
 }

@@ -6,13 +6,15 @@ mod error_code;
 mod form;
 mod metadata;
 mod problem;
+mod stage;
 mod urlencoded;
 mod vocabulary;
 
 pub use answer::{TokenAnswer, TokenType};
-pub use decision::{Atom, DecisionDocument, NearMiss, Outcome};
+pub use decision::{Atom, DecisionDocument, NearMiss, Outcome, OwnDecision, RecentDecision};
 pub use error_code::{ErrorCode, OAuthError};
 pub use form::{FormError, TokenForm};
 pub use metadata::{ServerMetadata, well_known_inserted};
 pub use problem::Problem;
+pub use stage::{Stage, StageOutcome};
 pub use vocabulary::{client_assertion_type, error_uri, grant_type, header, paths, urn};
