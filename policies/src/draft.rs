@@ -3,7 +3,7 @@
 //! can be; a person takes away what is too narrow.
 
 use serde_json::{Value, json};
-use symbolon_identity::Scope;
+use symbolon_identity::{GroupName, Scope};
 
 use crate::translate::{Case, Vocabulary};
 use crate::{Action, PolicyErrors, Principal, Question, Subject, Workload};
@@ -26,6 +26,8 @@ pub struct DraftNotes<'a> {
     pub owner: Option<&'a str>,
     /// `@reason`
     pub reason: &'a str,
+    /// For all of this group, and not for the one workload that asked.
+    pub group: Option<&'a GroupName>,
 }
 
 impl Draft {
@@ -57,7 +59,11 @@ impl Draft {
 fn policy(questions: &[Question], first: &Question, case: &Case, notes: DraftNotes<'_>) -> String {
     let part = |uid: Option<&cedar_policy::EntityUid>| uid.map_or_else(String::new, ToString::to_string);
     let request = &case.request;
-    let (principal, action) = (part(request.principal()), part(request.action()));
+    let principal = match notes.group {
+        Some(group) => format!("in Symbolon::Group::{}", quoted(group.as_str())),
+        None => format!("== {}", part(request.principal())),
+    };
+    let action = part(request.action());
     let resource = part(request.resource());
     let mut conditions = Vec::new();
     if !matches!(first.action, Action::Call { .. }) {
@@ -70,7 +76,7 @@ fn policy(questions: &[Question], first: &Question, case: &Case, notes: DraftNot
             many => format!("[{}].contains(context.scope)", many.join(", ")),
         });
     }
-    if let Principal::Workload(workload) = &first.principal {
+    if let (Principal::Workload(workload), None) = (&first.principal, notes.group) {
         conditions.extend(platform(workload));
     }
     conditions.extend(particulars(&first.action));
@@ -79,7 +85,7 @@ fn policy(questions: &[Question], first: &Question, case: &Case, notes: DraftNot
     }
     let owner = notes.owner.map_or_else(String::new, |owner| format!("@owner({})\n", quoted(owner)));
     format!(
-        "@id({})\n{owner}@reason({})\npermit (\n  principal == {principal},\n  action == {action},\n  resource == {resource}\n)\nwhen {{\n  {}\n}};\n",
+        "@id({})\n{owner}@reason({})\npermit (\n  principal {principal},\n  action == {action},\n  resource == {resource}\n)\nwhen {{\n  {}\n}};\n",
         quoted(notes.id),
         quoted(notes.reason),
         conditions.join(" &&\n  ")

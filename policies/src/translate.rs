@@ -2,22 +2,18 @@
 //! Not here: evaluating them.
 
 mod circumstances;
-mod extensions;
+mod values;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::iter::empty;
 use std::str::FromStr;
 
-use cedar_policy::{
-    Context as CedarContext, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request,
-    RestrictedExpression as Value,
-};
-use symbolon_identity::GroupName;
+use cedar_policy::{Context as CedarContext, Entities, EntityId, EntityTypeName, EntityUid, Request};
+use cedar_policy_core::ast::{Entity, RestrictedExpr as Value};
 
 use crate::compile::engine;
-use crate::{
-    Action, PolicyErrors, Principal, Question, RequestFacts, Resource, Subject, TokenFacts, Workload,
-};
-use extensions::Extensions;
+use crate::{Action, PolicyErrors, Principal, Question, RequestFacts, Subject, TokenFacts, Workload};
+use values::{Extensions, Fields, all, entity, record, reference, text, texts};
 
 /// The most parts of a path that policies can name one by one.
 const MAX_SEGMENTS: usize = 16;
@@ -72,62 +68,39 @@ impl Vocabulary {
     /// holds; the hot path does not check it again, a property test does. The one exception is `context.local`, whose
     /// names are the configuration's: a policy that reads a name which the question lacks fails to evaluate.
     pub(crate) fn case(&self, question: &Question) -> Option<Case> {
-        let principal = self.principal(&question.principal)?;
+        let (principal, object) = (self.principal_id(&question.principal), self.object_id(&question.action));
         let action = uid(&self.action, question.action.name());
-        let object = self.object(&question.action);
-        let mut entities = vec![principal, object];
-        let (principal, object) = (entities.first()?.uid(), entities.get(1)?.uid());
+        let mut entities = vec![
+            principal_entity(&question.principal, principal.clone(), &self.group)?,
+            object_entity(&question.action, object.clone(), &self.resource_group)?,
+        ];
         let mut context = circumstances::of(&question.context, &self.extensions)?;
         self.particulars(&question.action, &mut context, &mut entities)?;
+        let context = context.into_iter().map(|(name, value)| (name, value.into()));
         let context = CedarContext::from_pairs(context).ok()?;
         let request = Request::new(principal, action, object, context, None).ok()?;
-        let entities = Entities::from_entities(entities, None).ok()?;
-        Some(Case { request, entities })
+        Some(Case { request, entities: all(entities)? })
     }
 
-    fn principal(&self, principal: &Principal) -> Option<Entity> {
+    fn principal_id(&self, principal: &Principal) -> EntityUid {
         match principal {
-            Principal::Workload(workload) => {
-                let member = |group: &GroupName| uid(&self.group, group.as_str());
-                let parents: HashSet<EntityUid> = workload.groups.iter().map(member).collect();
-                let id = uid(&self.workload, workload.id.as_str());
-                Entity::new_with_tags(id, attributes(workload)?, parents, tags(&workload.tags)).ok()
-            }
-            Principal::User(user) => {
-                let attributes = HashMap::from([
-                    ("issuer".to_owned(), text(user.issuer.as_str())),
-                    ("subject".to_owned(), text(&user.subject)),
-                ]);
-                Entity::new(uid(&self.user, &user.id()), attributes, HashSet::new()).ok()
-            }
+            Principal::Workload(workload) => uid(&self.workload, workload.id.as_str()),
+            Principal::User(user) => uid(&self.user, &user.id()),
         }
     }
 
-    fn object(&self, action: &Action) -> Entity {
+    fn object_id(&self, action: &Action) -> EntityUid {
         match action {
             Action::Issue { resource, .. }
             | Action::Exchange { resource, .. }
             | Action::Impersonate { resource, .. }
-            | Action::Operate { resource } => self.resource(resource),
-            Action::Call { route, .. } => {
-                Entity::new_no_attrs(uid(&self.route, route.as_str()), HashSet::new())
-            }
+            | Action::Operate { resource } => uid(&self.resource, resource.name.as_str()),
+            Action::Call { route, .. } => uid(&self.route, route.as_str()),
         }
     }
 
-    fn resource(&self, resource: &Resource) -> Entity {
-        let member = |group: &GroupName| uid(&self.resource_group, group.as_str());
-        let parents = resource.groups.iter().map(member).collect();
-        Entity::new_no_attrs(uid(&self.resource, resource.name.as_str()), parents)
-    }
-
     /// What the context of one action has beside the circumstances, with the entities that it names.
-    fn particulars(
-        &self,
-        action: &Action,
-        context: &mut Vec<(String, Value)>,
-        entities: &mut Vec<Entity>,
-    ) -> Option<()> {
+    fn particulars(&self, action: &Action, context: &mut Fields, entities: &mut Vec<Entity>) -> Option<()> {
         match action {
             Action::Issue { scope, .. } => context.push(("scope".to_owned(), scope_text(scope.as_ref()))),
             Action::Exchange { scope, subject, actors, .. } => {
@@ -149,66 +122,52 @@ impl Vocabulary {
         Some(())
     }
 
-    fn subject(
-        &self,
-        subject: &Subject,
-        context: &mut Vec<(String, Value)>,
-        entities: &mut Vec<Entity>,
-    ) -> Option<()> {
-        let attributes = HashMap::from([
+    fn subject(&self, subject: &Subject, context: &mut Fields, entities: &mut Vec<Entity>) -> Option<()> {
+        let attributes = vec![
             ("issuer".to_owned(), text(&subject.issuer)),
             ("id".to_owned(), text(&subject.id)),
             ("audiences".to_owned(), texts(subject.audiences.iter().map(String::as_str))),
             ("scopes".to_owned(), texts(subject.scopes.iter().map(AsRef::as_ref))),
-        ]);
+        ];
         let id = uid(&self.subject, &subject.id);
-        context.push(("subject".to_owned(), Value::new_entity_uid(id.clone())));
-        entities.push(
-            Entity::new_with_tags(id, attributes, HashSet::<EntityUid>::new(), tags(&subject.claims)).ok()?,
-        );
+        context.push(("subject".to_owned(), reference(&id)));
+        entities.push(entity(id, attributes, empty(), tags(&subject.claims))?);
         Some(())
     }
 
-    fn token(
-        &self,
-        token: &TokenFacts,
-        context: &mut Vec<(String, Value)>,
-        entities: &mut Vec<Entity>,
-    ) -> Option<()> {
-        let mut attributes = HashMap::from([
+    fn token(&self, token: &TokenFacts, context: &mut Fields, entities: &mut Vec<Entity>) -> Option<()> {
+        let mut attributes = vec![
             ("issuer".to_owned(), text(token.issuer.as_str())),
             ("subject".to_owned(), text(&token.subject)),
-        ]);
+        ];
         attributes.extend(token.client_id.as_ref().map(|id| ("client_id".to_owned(), text(id))));
         let id = uid(&self.token, THIS);
-        context.push(("token".to_owned(), Value::new_entity_uid(id.clone())));
+        context.push(("token".to_owned(), reference(&id)));
         context.push(("scopes".to_owned(), texts(token.scopes.iter().map(AsRef::as_ref))));
         context.extend(chain(&token.actors, 0));
-        entities.push(
-            Entity::new_with_tags(id, attributes, HashSet::<EntityUid>::new(), tags(&token.claims)).ok()?,
-        );
+        entities.push(entity(id, attributes, empty(), tags(&token.claims))?);
         Some(())
     }
 
     fn request(
         &self,
         request: &RequestFacts,
-        context: &mut Vec<(String, Value)>,
+        context: &mut Fields,
         entities: &mut Vec<Entity>,
     ) -> Option<()> {
         let path = request.path.strip_prefix('/').unwrap_or(&request.path);
         let parts = || path.split('/').filter(|_| !path.is_empty());
         let count = i64::try_from(parts().count()).unwrap_or(i64::MAX);
-        let attributes = HashMap::from([("count".to_owned(), Value::new_long(count))]);
+        let attributes = vec![("count".to_owned(), Value::val(count))];
         let numbered = (1..=MAX_SEGMENTS).map(|number| number.to_string()).zip(parts().map(text));
         let id = uid(&self.segments, THIS);
         context.extend([
             ("method".to_owned(), text(&request.method)),
             ("path".to_owned(), text(&request.path)),
             ("host".to_owned(), text(&request.host)),
-            ("segments".to_owned(), Value::new_entity_uid(id.clone())),
+            ("segments".to_owned(), reference(&id)),
         ]);
-        entities.push(Entity::new_with_tags(id, attributes, HashSet::<EntityUid>::new(), numbered).ok()?);
+        entities.push(entity(id, attributes, empty(), numbered)?);
         Some(())
     }
 }
@@ -218,15 +177,36 @@ fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
 
-fn text(value: &str) -> Value {
-    Value::new_string(value.to_owned())
+fn principal_entity(principal: &Principal, id: EntityUid, group: &EntityTypeName) -> Option<Entity> {
+    match principal {
+        Principal::Workload(workload) => {
+            let parents = workload.groups.iter().map(|name| uid(group, name.as_str()));
+            entity(id, attributes(workload)?, parents, tags(&workload.tags))
+        }
+        Principal::User(user) => {
+            let attributes = vec![
+                ("issuer".to_owned(), text(user.issuer.as_str())),
+                ("subject".to_owned(), text(&user.subject)),
+            ];
+            entity(id, attributes, empty(), empty())
+        }
+    }
 }
 
-fn texts<'a>(values: impl Iterator<Item = &'a str>) -> Value {
-    Value::new_set(values.map(text))
+fn object_entity(action: &Action, id: EntityUid, group: &EntityTypeName) -> Option<Entity> {
+    match action {
+        Action::Issue { resource, .. }
+        | Action::Exchange { resource, .. }
+        | Action::Impersonate { resource, .. }
+        | Action::Operate { resource } => {
+            let parents = resource.groups.iter().map(|name| uid(group, name.as_str()));
+            entity(id, Vec::new(), parents, empty())
+        }
+        Action::Call { .. } => entity(id, Vec::new(), empty(), empty()),
+    }
 }
 
-fn tags(pairs: &std::collections::BTreeMap<String, String>) -> impl Iterator<Item = (String, Value)> {
+fn tags(pairs: &BTreeMap<String, String>) -> impl Iterator<Item = (String, Value)> {
     pairs.iter().map(|(name, value)| (name.clone(), text(value)))
 }
 
@@ -239,21 +219,21 @@ fn chain(actors: &[String], more: usize) -> [(String, Value); 2] {
     let depth = i64::try_from(actors.len().saturating_add(more)).unwrap_or(i64::MAX);
     [
         ("actors".to_owned(), texts(actors.iter().map(String::as_str))),
-        ("actor_depth".to_owned(), Value::new_long(depth)),
+        ("actor_depth".to_owned(), Value::val(depth)),
     ]
 }
 
-fn attributes(workload: &Workload) -> Option<HashMap<String, Value>> {
-    let mut attributes = HashMap::from([
+fn attributes(workload: &Workload) -> Option<Fields> {
+    let mut attributes = vec![
         ("provider".to_owned(), text(workload.provider.as_str())),
         ("assurance".to_owned(), text(workload.assurance.as_str())),
         ("trust_domain".to_owned(), text(workload.id.trust_domain())),
         ("path".to_owned(), text(workload.id.path())),
-    ]);
+    ];
     if let Some(unix) = &workload.unix {
         let mut fields = vec![
-            ("uid".to_owned(), Value::new_long(unix.uid.into())),
-            ("gid".to_owned(), Value::new_long(unix.gid.into())),
+            ("uid".to_owned(), Value::val(i64::from(unix.uid))),
+            ("gid".to_owned(), Value::val(i64::from(unix.gid))),
         ];
         for (name, value) in [
             ("user", &unix.user),
@@ -262,15 +242,16 @@ fn attributes(workload: &Workload) -> Option<HashMap<String, Value>> {
         ] {
             fields.extend(value.as_ref().map(|value| (name.to_owned(), text(value))));
         }
-        attributes.insert("unix".to_owned(), Value::new_record(fields).ok()?);
+        attributes.push(("unix".to_owned(), record(fields)?));
     }
     if let Some(oidc) = &workload.oidc {
-        let fields = [("issuer".to_owned(), text(&oidc.issuer)), ("subject".to_owned(), text(&oidc.subject))];
-        attributes.insert("oidc".to_owned(), Value::new_record(fields).ok()?);
+        let fields =
+            vec![("issuer".to_owned(), text(&oidc.issuer)), ("subject".to_owned(), text(&oidc.subject))];
+        attributes.push(("oidc".to_owned(), record(fields)?));
     }
     if let Some(client) = &workload.client {
-        let fields = [("id".to_owned(), text(client.id.as_str()))];
-        attributes.insert("client".to_owned(), Value::new_record(fields).ok()?);
+        let fields = vec![("id".to_owned(), text(client.id.as_str()))];
+        attributes.push(("client".to_owned(), record(fields)?));
     }
     Some(attributes)
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::{Value, json};
-use symbolon_identity::Origin;
+use symbolon_identity::{GroupName, Origin};
 use symbolon_policies::{Draft, DraftNotes, PolicyFile, PolicySet, Question, run_tests};
 use symbolon_wire::{DecisionDocument, Outcome, RecentDecision};
 
@@ -31,6 +31,9 @@ pub(crate) struct NewOptions {
     /// Who can change the policy.
     #[arg(long, value_name = "WHO")]
     owner: Option<String>,
+    /// Write the permit for all workloads of this group, and not only for the one that asked.
+    #[arg(long, value_name = "NAME")]
+    group: Option<GroupName>,
     /// Write the policy into this folder and add its tests to the folder's `tests.json`, instead of printing them.
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
@@ -55,7 +58,9 @@ pub(super) async fn run(options: &NewOptions) -> anyhow::Result<Exit> {
     let questions = questions(&document)?;
     let id = options.id.clone().unwrap_or_else(|| name(&document));
     let reason = format!("written for decision {}", document.id);
-    let notes = DraftNotes { id: &id, owner: options.owner.as_deref(), reason: &reason };
+    check_group(options, &questions)?;
+    let (owner, group) = (options.owner.as_deref(), options.group.as_ref());
+    let notes = DraftNotes { id: &id, owner, reason: &reason, group };
     let draft = Draft::of(&questions, notes)?.context("the decision holds no question")?;
     let file = PolicyFile::new(&format!("{id}.cedar"), &draft.policy);
     let set = PolicySet::from_files(vec![file], &local_times(&questions))
@@ -77,6 +82,18 @@ pub(super) async fn run(options: &NewOptions) -> anyhow::Result<Exit> {
     });
     output::document(options.output, &value, &page(options, &draft, looked_at, &others)?)?;
     Ok(Exit::Ok)
+}
+
+/// A group that the one who asked is not in would leave it denied.
+fn check_group(options: &NewOptions, questions: &[Question]) -> Result<(), Failure> {
+    let Some(group) = &options.group else { return Ok(()) };
+    let is_in = |question: &Question| {
+        question.principal.workload().is_some_and(|workload| workload.groups.contains(group))
+    };
+    if questions.iter().all(is_in) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("the workload of the decision is not in group `{group}`")))
 }
 
 /// `payroll-for-unix-uid-1000`, as far as an `@id` can say it.

@@ -6,7 +6,8 @@ use super::decide::{call, exchange};
 use super::{issue, question, workload};
 use crate::{Action, ClientFacts, Draft, DraftNotes, OidcFacts, PolicyFile, PolicySet, Question, run_tests};
 
-const NOTES: DraftNotes<'_> = DraftNotes { id: "draft", owner: Some("me"), reason: "it was \"denied\"" };
+const NOTES: DraftNotes<'_> =
+    DraftNotes { id: "draft", owner: Some("me"), reason: "it was \"denied\"", group: None };
 
 fn drafted(questions: &[Question]) -> PolicySet {
     let draft = Draft::of(questions, NOTES).unwrap().unwrap();

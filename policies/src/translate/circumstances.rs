@@ -1,28 +1,26 @@
 //! The part of Cedar's context that all actions share.
 //! Not here: what one action has of its own.
 
-use cedar_policy::RestrictedExpression as Value;
+use cedar_policy_core::ast::RestrictedExpr as Value;
 
-use super::extensions::Extensions;
-use super::text;
+use super::values::{Extensions, Fields, record, text};
 use crate::{Context, LocalTime};
 
 /// Cedar counts durations in milliseconds in 64 bits; anything older is as old as this.
 const MAX_AGE_SECONDS: u64 = 1 << 40;
 
 /// The circumstances; `None` if Cedar refuses a value.
-pub(super) fn of(context: &Context, extensions: &Extensions) -> Option<Vec<(String, Value)>> {
+pub(super) fn of(context: &Context, extensions: &Extensions) -> Option<Fields> {
     let local = context
         .local
         .iter()
         .map(|(name, time)| Some((name.as_str().to_owned(), local_time(*time, extensions)?)));
     let mut pairs = vec![
         ("now".to_owned(), extensions.datetime(&context.now.to_string())),
-        ("key_bound".to_owned(), Value::new_bool(context.key_bound)),
+        ("key_bound".to_owned(), Value::val(context.key_bound)),
     ];
     if !context.local.is_empty() {
-        let local = Value::new_record(local.collect::<Option<Vec<_>>>()?).ok()?;
-        pairs.push(("local".to_owned(), local));
+        pairs.push(("local".to_owned(), record(local.collect::<Option<Fields>>()?)?));
     }
     // Canonical, so that `::ffff:10.0.0.1` is in 10.0.0.0/8; Cedar does not read the mixed notation anyway.
     let source_ip = context.source_ip.map(|ip| ip.to_canonical().to_string());
@@ -33,9 +31,8 @@ pub(super) fn of(context: &Context, extensions: &Extensions) -> Option<Vec<(Stri
 }
 
 fn local_time(time: LocalTime, extensions: &Extensions) -> Option<Value> {
-    Value::new_record([
+    record(vec![
         ("weekday".to_owned(), text(time.weekday.as_str())),
         ("time".to_owned(), extensions.duration(time.second_of_day.into())),
     ])
-    .ok()
 }

@@ -3,7 +3,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
+use symbolon_e2e::http::Call;
+use symbolon_e2e::issuer::TestIssuer;
+use symbolon_e2e::machine::now;
 use symbolon_e2e::process::{binary, workspace};
+use symbolon_e2e::programs::Broker;
 
 use super::{Judging, said};
 
@@ -113,12 +117,40 @@ async fn a_recorded_decision_is_put_to_other_policies() {
     let nobody = ["policy", "simulate", "--decision", "b-00000000000000000000000000", "--policies", path];
     assert_eq!(judging.symbolon(&nobody).status.code(), Some(1));
     assert_eq!(judging.ask("notes:read").await.status, 200);
-    let recent =
-        symbolon_e2e::http::Call::get("/v1/decisions").send(judging.broker.admin_socket().as_path()).await;
+    let recent = Call::get("/v1/decisions").send(judging.broker.admin_socket().as_path()).await;
     let allowed = recent.unwrap().json()[0]["id"].as_str().unwrap().to_owned();
     fs::remove_file(folder.path().join("a.cedar")).unwrap();
     let run = judging.symbolon(&["policy", "simulate", "--decision", &allowed, "--policies", path]);
     assert!(run.status.code() == Some(2) && said(&run).starts_with("LOST"), "{}", said(&run));
+}
+
+#[tokio::test]
+async fn a_permit_for_a_group_tells_who_else_would_be_admitted() {
+    let groups = "groups: { testers: 'true', locals: 'workload.provider == \"local\"' }\n";
+    let client = TestIssuer::new("tester");
+    let judging = Judging { broker: Broker::start("tester", &client.jwks().to_string(), groups).await };
+    let claims = json!({
+        "iss": "tester", "sub": "tester", "aud": judging.broker.url, "jti": "one", "iat": now(), "exp": now() + 60
+    });
+    let assertion = client.sign(&json!({"alg": "ES256", "typ": "JWT", "kid": "test-key-1"}), &claims);
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("resource", "https://notes.test"),
+        ("scope", "notes:write"),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", assertion.as_str()),
+    ];
+    let other = Call::form("/oauth2/token", &fields).send(judging.broker.address).await.unwrap();
+    assert_eq!(other.text("error"), "access_denied", "{}", String::from_utf8_lossy(&other.body));
+    let id = judging.ask("notes:write").await.text("decision_id");
+    let new =
+        |group: &str| judging.symbolon(&["policy", "new", "--from", &id, "--group", group, "-o", "json"]);
+    let everybody = json_of(&new("testers"));
+    let expected =
+        json!([{"workload": "spiffe://test.example/client/tester", "target": "notes", "decisions": 1}]);
+    assert_eq!(everybody["would_also_admit"], expected, "{everybody}");
+    assert_eq!(json_of(&new("locals"))["would_also_admit"], json!([]));
+    assert_eq!(new("strangers").status.code(), Some(64));
 }
 
 #[tokio::test]

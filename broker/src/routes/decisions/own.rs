@@ -2,6 +2,7 @@
 //! Nothing of the policies, no values, and nothing about others: for them the decision does not exist.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -9,12 +10,16 @@ use http::StatusCode;
 use symbolon_http::server::ConnectionInfo;
 use symbolon_identity::DecisionId;
 use symbolon_wire::OwnDecision;
+use tokio::time::timeout;
 
 use super::{document, problem, unread};
 use crate::policies::{CurrentSet, Policies};
 use crate::record::DecisionRecord;
 use crate::routes::TokenRoute;
 use crate::store::Store;
+
+/// The longest it may take to tell who asks.
+const ATTEST_TIME: Duration = Duration::from_secs(15);
 
 /// What telling a workload about itself needs.
 #[derive(Debug)]
@@ -34,7 +39,11 @@ impl OwnDecisions {
             return problem(StatusCode::TOO_MANY_REQUESTS, "too many requests");
         };
         let Ok(id) = DecisionId::parse(id) else { return unknown() };
-        let Some(caller) = self.token.service.peer(connection).await else { return unknown() };
+        let caller = match timeout(ATTEST_TIME, self.token.service.peer(connection)).await {
+            Ok(Some(caller)) => caller,
+            Ok(None) => return unknown(),
+            Err(_) => return problem(StatusCode::SERVICE_UNAVAILABLE, "you could not be told in time"),
+        };
         match self.store.decision(&id).await {
             Ok(Some(record)) if record.caller.id == caller => {
                 let policies = self.policies.current();

@@ -33,6 +33,10 @@ impl Store for Disk {
         self.outcome(None)
     }
 
+    fn recent_decisions(&self, _: u32) -> StoreFuture<'_, Vec<DecisionRecord>> {
+        self.outcome(Vec::new())
+    }
+
     fn keys(&self) -> StoreFuture<'_, Vec<StoredKey>> {
         self.outcome(Vec::new())
     }
