@@ -31,8 +31,8 @@ use crate::proxies::Proxies;
 use crate::reload::PolicyReload;
 use crate::routes::door::Door;
 use crate::routes::{
-    self, Decisions, InspectRoutes, KeysRoute, Metadata, Operators, Public, RevocationRoutes, StatusParts,
-    StatusRoute, TokenRoute, token_endpoint,
+    self, Decisions, InspectRoutes, KeysRoute, Metadata, Operators, OwnDecisions, Public, RevocationRoutes,
+    StatusParts, StatusRoute, TokenRoute, token_endpoint,
 };
 use crate::store::LedgerMetrics;
 use crate::subject::Subjects;
@@ -261,9 +261,13 @@ impl Service {
         (public, attest, admin_api): (Bound, Option<Bound>, Option<Bound>),
     ) {
         let Self { public: served, policies } = self;
+        let token = Arc::clone(&served.token);
         let router = routes::public(served);
         serving.server("public", public).serve(router.clone(), serving.lifecycle);
         if let Some(attest) = attest {
+            let own =
+                OwnDecisions { store: Arc::clone(&foundation.store), policies: Arc::clone(&policies), token };
+            let router = router.merge(routes::own(Arc::new(own)));
             serving.server("attest", attest).serve(router, serving.lifecycle);
         }
         if let Some(admin_api) = admin_api {

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use symbolon_daemon::Clock;
-use symbolon_identity::{DecisionId, Timestamp};
+use symbolon_http::server::ConnectionInfo;
+use symbolon_identity::{DecisionId, Timestamp, WorkloadId};
 
 use crate::attest::{Attestors, Unattested};
 use crate::audit::{Audit, AuditError, Audited, Issued, Refused};
-use crate::grants::TokenRequest;
+use crate::grants::{Credential, PresentedClient, TokenRequest};
 use crate::inquiry::{Asked, Caller, Inquirer};
 use crate::mint::{Grant, Mint, Minted};
 use crate::policies::Policies;
@@ -90,6 +91,14 @@ impl TokenService {
         receipt.record.shadow = permit.shadow().cloned();
         let wanted = exchange.map(|exchange| exchange.wanted);
         self.mint.issue(Grant::bind(permit, caller, subject, wanted), now)
+    }
+
+    /// The workload at the other end of our Unix socket, if it is attested by that alone.
+    pub(crate) async fn peer(&self, connection: &ConnectionInfo) -> Option<WorkloadId> {
+        let client =
+            PresentedClient { unverified_id: None, provider: None, credential: Credential::Connection };
+        let attested = self.attestors.attest(&client, connection, None, self.now()).await.ok()?;
+        Some(attested.workload().clone())
     }
 
     /// Answers a request that is turned away before it is looked at.

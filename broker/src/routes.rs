@@ -22,7 +22,7 @@ use symbolon_wire::{paths, well_known_inserted};
 
 use crate::keys::SigningRing;
 
-pub(crate) use decisions::Decisions;
+pub(crate) use decisions::{Decisions, OwnDecisions};
 pub(crate) use inspect::InspectRoutes;
 pub(crate) use keys::KeysRoute;
 pub(crate) use metadata::{Metadata, token_endpoint};
@@ -76,14 +76,23 @@ pub(crate) fn admin(
     keys: Arc<KeysRoute>,
 ) -> Router {
     let under_keys = |rest: &str| format!("{}{rest}", paths::KEYS);
+    let decided = Router::new()
+        .route(paths::DECISIONS, get(decisions::recent))
+        .route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::one))
+        .with_state(decisions);
     Router::new()
         .route(paths::KEYS, get(keys::list))
         .route(&under_keys("/rotate"), post(keys::rotate))
         .route(&under_keys("/{kid}/retire"), post(keys::retire))
         .route(&under_keys("/{kid}/revoke"), post(keys::revoke))
         .with_state(keys)
-        .route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::serve).with_state(decisions))
         .route(paths::REVOCATIONS, get(revocations::list).post(revocations::order).with_state(revocations))
+        .merge(decided)
+}
+
+/// What the attestation socket serves beyond what is public.
+pub(crate) fn own(decisions: Arc<OwnDecisions>) -> Router {
+    Router::new().route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::own)).with_state(decisions)
 }
 
 /// The path of an issuer, without a slash at its end; empty for most.

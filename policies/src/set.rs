@@ -32,7 +32,7 @@ pub struct PolicySet {
     pub(crate) rules: Rules,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) schema: Schema,
-    enforced: Index,
+    pub(crate) enforced: Index,
     shadow: Index,
     warnings: Vec<PolicyWarning>,
 }

@@ -73,6 +73,14 @@ impl Door {
         self.enter_as(id, (connection, source), request).await
     }
 
+    /// Lets a request without a body in, on a connection that no proxy stands before.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the limits are reached.
+    pub(super) fn admit(&self, connection: &ConnectionInfo) -> Result<Admission, Refusal> {
+        self.gate.arrive(connection, None)?.begin()
+    }
+
     /// The address that a request comes from, if that can be told.
     pub(super) fn source(&self, connection: &ConnectionInfo, headers: &HeaderMap) -> Option<IpAddr> {
         self.proxies.source(connection, headers)

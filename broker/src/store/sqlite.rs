@@ -108,6 +108,16 @@ impl SqliteStore {
         text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| row)
     }
 
+    async fn read_recent(&self, limit: u32) -> Result<Vec<DecisionRecord>, StoreError> {
+        // Ids sort by time.
+        let texts: Vec<String> = sqlx::query_scalar("SELECT record FROM decisions ORDER BY id DESC LIMIT ?")
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        let row = |_| StoreError::Row { table: "decisions" };
+        texts.iter().map(|text| serde_json::from_str(text).map_err(row)).collect()
+    }
+
     async fn read_last_revocation(&self) -> Result<u64, StoreError> {
         // Kept by SQLite also when all rows are gone.
         let last: Option<i64> =
@@ -173,6 +183,10 @@ impl Store for SqliteStore {
 
     fn decision<'a>(&'a self, id: &'a DecisionId) -> StoreFuture<'a, Option<DecisionRecord>> {
         Box::pin(self.read_decision(id))
+    }
+
+    fn recent_decisions(&self, limit: u32) -> StoreFuture<'_, Vec<DecisionRecord>> {
+        Box::pin(self.read_recent(limit))
     }
 
     fn keys(&self) -> StoreFuture<'_, Vec<StoredKey>> {

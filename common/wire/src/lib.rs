@@ -13,7 +13,7 @@ mod urlencoded;
 mod vocabulary;
 
 pub use answer::{TokenAnswer, TokenType};
-pub use decision::{Atom, DecisionDocument, NearMiss, Outcome};
+pub use decision::{Atom, DecisionDocument, NearMiss, Outcome, OwnDecision, RecentDecision};
 pub use error_code::{ErrorCode, OAuthError};
 pub use form::{FormError, TokenForm};
 pub use key::{KeyDocument, KeyList, KeyProblem, KeyState, RevokedKeyDocument};

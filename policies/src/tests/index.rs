@@ -284,10 +284,11 @@ proptest! {
         let response = Authorizer::new().is_authorized(&case.request, &whole, &case.entities);
         let number = |id: &cedar_policy::PolicyId| AsRef::<str>::as_ref(id)[1..].parse::<usize>().unwrap();
         let reasons: BTreeSet<usize> = response.diagnostics().reason().map(number).collect();
-        let errors = response.diagnostics().errors().map(|error| match error {
-            AuthorizationError::PolicyEvaluationError(error) => number(error.policy_id()),
-        });
-        let errors: BTreeSet<usize> = errors.collect();
+        let failing = |error: &AuthorizationError| {
+            let AuthorizationError::PolicyEvaluationError(error) = error;
+            number(error.policy_id())
+        };
+        let errors: BTreeSet<usize> = response.diagnostics().errors().map(failing).collect();
         let failed: BTreeSet<usize> = errors.iter().copied().filter(|error| policies[*error].forbid).collect();
         match set.decide(&question) {
             Decision::Permit(permit) => {
