@@ -16,7 +16,7 @@ use symbolon_http::server::{Bound, Limits, Server, ServerMetrics};
 use symbolon_identity::{Audience, IssuerUrl};
 use symbolon_wire::paths;
 
-use crate::audit::Audit;
+use crate::attest::Attestors;
 use crate::inquiry::Inquirer;
 use crate::inspect::Inspector;
 use crate::issue::TokenService;
@@ -164,6 +164,25 @@ impl Serving<'_> {
     }
 }
 
+fn inspector(
+    issuer: &IssuerUrl,
+    foundation: &Foundation,
+    (attestors, inquirer, policies, own): (Arc<Attestors>, Arc<Inquirer>, Arc<Policies>, Arc<OwnTokens>),
+) -> Inspector {
+    Inspector {
+        introspections: Proofs::new(issuer.join(paths::INTROSPECT)),
+        givings_back: Proofs::new(issuer.join(paths::REVOKE)),
+        attestors,
+        inquirer,
+        policies,
+        own,
+        revocations: Arc::clone(&foundation.revocations),
+        ledger: foundation.ledger.clone(),
+        repeats: Arc::clone(&foundation.repeats),
+        store: Arc::clone(&foundation.store),
+    }
+}
+
 /// What the public listeners and the admin socket serve.
 #[derive(Debug)]
 struct Service {
@@ -178,18 +197,7 @@ impl Service {
         foundation: &Foundation,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let Plan {
-            config,
-            schedule,
-            blueprint,
-            foreign,
-            groups,
-            resources,
-            local_times,
-            policies,
-            client,
-            ..
-        } = plan;
+        let Plan { config, blueprint, foreign, resources, local_times, client, .. } = plan;
         let ours = surroundings(issuer);
         let folder = issuer_keys(&config.store);
         let evidence = blueprint.issuer_settings(&ours)?;
@@ -207,11 +215,11 @@ impl Service {
         ));
         let subjects =
             Subjects { own: Arc::clone(&own), foreign: foreign.build(&presented, &ourselves, &resources) };
-        let metadata = Arc::new(Metadata::new(issuer, &resources.scopes(), &schedule.algorithms));
-        let policies = Arc::new(Policies::new(config.policies, local_times.names(), policies));
+        let metadata = Arc::new(Metadata::new(issuer, &resources.scopes(), &plan.schedule.algorithms));
+        let policies = Arc::new(Policies::new(config.policies, local_times.names(), plan.policies));
         let inquirer = Arc::new(Inquirer {
             resources,
-            groups,
+            groups: plan.groups,
             local_times,
             most_targets: usize::try_from(config.limits.targets).unwrap_or(usize::MAX),
         });
@@ -224,12 +232,7 @@ impl Service {
             inquirer: Arc::clone(&inquirer),
             policies: Arc::clone(&policies),
             mint: Mint::new(issuer.clone(), Arc::clone(&foundation.keys)),
-            audit: Audit {
-                ledger: foundation.ledger.clone(),
-                strangers: Arc::clone(&foundation.strangers),
-                repeats: Arc::clone(&foundation.repeats),
-                metrics: metrics.token.clone(),
-            },
+            audit: foundation.audit(&metrics.token),
         };
         let gate = Arc::new(Gate::new(&config.limits));
         let proxies = Arc::new(Proxies::new(&config.listen));
@@ -244,18 +247,7 @@ impl Service {
         };
         let status = Arc::new(StatusRoute::new(issuer, parts)?);
         let keys = Arc::clone(&foundation.keys);
-        let inspector = Inspector {
-            introspections: Proofs::new(issuer.join(paths::INTROSPECT)),
-            givings_back: Proofs::new(issuer.join(paths::REVOKE)),
-            attestors,
-            inquirer,
-            policies: Arc::clone(&policies),
-            own,
-            revocations: Arc::clone(&foundation.revocations),
-            ledger: foundation.ledger.clone(),
-            repeats: Arc::clone(&foundation.repeats),
-            store: Arc::clone(&foundation.store),
-        };
+        let inspector = inspector(issuer, foundation, (attestors, inquirer, Arc::clone(&policies), own));
         let clock = Arc::clone(&foundation.clock);
         let inspect = Arc::new(InspectRoutes { inspector, door: door.clone(), clock });
         let token = Arc::new(TokenRoute { service, door, metrics: metrics.token.clone() });

@@ -83,12 +83,12 @@ impl Inquirer {
         }
         let operates =
             |resource: &Arc<Resource>| mold.question(Action::Operate { resource: resource.policy.clone() });
-        let operated = passed_on.map(|passed_on| passed_on.addressed_to.as_slice()).unwrap_or_default();
+        let addressed = passed_on.map(|passed_on| passed_on.addressed_to.as_slice()).unwrap_or_default();
         Ok(Inquiry {
             scopes: shares.iter().flat_map(|share| share.scopes.iter().cloned()).collect(),
             resources: shares.into_iter().map(|share| share.resource).collect(),
             questions,
-            operated: operated
+            operated: addressed
                 .iter()
                 .map(|(party, resources)| (*party, resources.iter().map(operates).collect()))
                 .collect(),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use symbolon_audit::{Event, Outcome, Record};
 use symbolon_identity::Timestamp;
-use symbolon_token::{AudienceRule, Claims, Revocation, RevocationKind, UnverifiedToken, VerifiedToken};
+use symbolon_token::{
+    Actor, AudienceRule, Claims, Revocation, RevocationKind, UnverifiedToken, VerifiedToken,
+};
 
 use crate::attest::{Attestors, Unattested};
 use crate::grants::PresentedClient;
@@ -189,7 +191,7 @@ impl Inspector {
         let own = caller.attested.workload().as_str();
         let names_it = claims.subject.as_str() == own
             || claims.client_id.as_ref().is_some_and(|client| client.as_str() == own)
-            || claims.actor.iter().flat_map(|actor| actor.chain()).any(|actor| actor.subject.as_str() == own);
+            || claims.actor.iter().flat_map(Actor::chain).any(|actor| actor.subject.as_str() == own);
         if names_it {
             return Ok(true);
         }

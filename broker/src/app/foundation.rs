@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
 use super::error::{Cause, StartError};
+use crate::audit::Audit;
 use crate::config::StoreConfig;
 use crate::keys::{Keeper, KeyDesk, SigningRing, Vault};
+use crate::metrics::TokenMetrics;
 use crate::plan::Plan;
 use crate::repeats::Repeats;
 use crate::revoke::Revocations;
@@ -89,6 +91,16 @@ impl Foundation {
             .with_detail("keys", self.keys.signing_ids());
         self.ledger.record(Entry::Event(Box::new(started))).await?;
         Ok(())
+    }
+
+    /// What puts the outcomes of requests on record.
+    pub(super) fn audit(&self, metrics: &TokenMetrics) -> Audit {
+        Audit {
+            ledger: self.ledger.clone(),
+            strangers: Arc::clone(&self.strangers),
+            repeats: Arc::clone(&self.repeats),
+            metrics: metrics.clone(),
+        }
     }
 
     /// Sets up issuers and keeps their keys fresh, with the last good ones in `folder`.

@@ -58,6 +58,15 @@ const fn with_status(status: StatusCode, face: Face) -> Face {
     Face { status, ..face }
 }
 
+const fn forbidden(error: ErrorCode, reason: ReasonCode) -> Face {
+    with_status(StatusCode::FORBIDDEN, bad(error, reason))
+}
+
+/// The token for the feed is not taken.
+const fn no_token(reason: ReasonCode) -> Face {
+    with_status(StatusCode::UNAUTHORIZED, bad(ErrorCode::InvalidRequest, reason))
+}
+
 /// The map.
 pub(crate) fn face(refusal: &Refusal) -> Face {
     use ErrorCode as Code;
@@ -69,9 +78,7 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
             with_status(StatusCode::PAYLOAD_TOO_LARGE, bad(Code::InvalidRequest, Reason::TooLarge))
         }
         Refusal::Malformed(_) | Refusal::Form(_) => bad(Code::InvalidRequest, Reason::MalformedRequest),
-        Refusal::OriginNotAllowed => {
-            with_status(StatusCode::FORBIDDEN, bad(Code::InvalidRequest, Reason::OriginNotAllowed))
-        }
+        Refusal::OriginNotAllowed => forbidden(Code::InvalidRequest, Reason::OriginNotAllowed),
         Refusal::AuthorizationHeader(_) => unproven(Reason::AuthorizationHeader),
         Refusal::UnsupportedGrantType => bad(Code::UnsupportedGrantType, Reason::UnsupportedGrantType),
         Refusal::ProviderAmbiguous => bad(Code::InvalidRequest, Reason::ProviderAmbiguous),
@@ -104,12 +111,8 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         // RFC 8693 §2.2.2: we are unwilling to issue a token for this target.
         Refusal::ExchangeDenied(_) => bad(Code::InvalidTarget, Reason::Denied),
         Refusal::ExchangeUndetermined(_) => bad(Code::InvalidTarget, Reason::Undetermined),
-        Refusal::StatusToken(error) => {
-            with_status(StatusCode::UNAUTHORIZED, bad(Code::InvalidRequest, own_token_reason(error)))
-        }
-        Refusal::StatusScope => {
-            with_status(StatusCode::FORBIDDEN, bad(Code::InvalidScope, Reason::InsufficientScope))
-        }
+        Refusal::StatusToken(error) => no_token(own_token_reason(error)),
+        Refusal::StatusScope => forbidden(Code::InvalidScope, Reason::InsufficientScope),
         Refusal::CallerRevoked => bad(Code::UnauthorizedClient, Reason::Revoked),
         Refusal::SubjectRevoked => bad(Code::InvalidRequest, Reason::Revoked),
         Refusal::GroupUndetermined { .. } => bad(Code::AccessDenied, Reason::GroupUndetermined),

@@ -164,8 +164,8 @@ impl StatusRoute {
             )
         };
         let signer = self.keys.signer(SIGNED_WITH).ok_or(Refusal::NoSigningKey(SIGNED_WITH))?;
-        let signed = sign(&claims, TokenType::Status, &signer).map_err(Refusal::Signing)?;
-        Ok(signed.expose().to_owned())
+        let text = sign(&claims, TokenType::Status, &signer).map_err(Refusal::Signing)?;
+        Ok(text.expose().to_owned())
     }
 
     fn now(&self) -> Timestamp {

@@ -101,6 +101,7 @@ fn provider() -> ProviderName {
 }
 
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "one table, one line a refusal")]
 fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
     let token = |source| Refusal::Evidence(IssuerError::Token { issuer: IssuerName::parse("ci").unwrap(), source });
     let evaluation = || EvalError::Absent(None);
