@@ -1,5 +1,6 @@
 mod keys;
 
+use sqlx::Row;
 use symbolon_audit::{Chain, Event, Outcome as AuditOutcome, Record};
 use symbolon_identity::{ReasonCode, Scopes, WorkloadId};
 use symbolon_jws::Thumbprint;
@@ -253,20 +254,6 @@ async fn a_newer_file_is_left_alone() {
     let error = SqliteStore::open(&folder.path().join("broker.db")).await.unwrap_err();
     assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
 }
-<<<<<<< HEAD
-=======
-
-#[tokio::test]
-async fn signing_keys_come_back_oldest_first() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(open(&folder).await);
-    for (key_id, created_at) in [("b", at(20)), ("a", at(10))] {
-        let key = SealedKey { key_id: key_id.to_owned(), sealed: "x".to_owned(), created_at };
-        store.add_sealed_key(key).await.unwrap();
-    }
-    let names: Vec<_> = store.sealed_keys().await.unwrap().into_iter().map(|key| key.key_id).collect();
-    assert_eq!(names, ["a", "b"]);
-}
 
 #[tokio::test]
 async fn a_decision_is_looked_up_by_its_key_however_many_there_are() {
@@ -282,4 +269,3 @@ async fn a_decision_is_looked_up_by_its_key_however_many_there_are() {
         assert!(query.contains("ORDER") || plan[0].contains("USING PRIMARY KEY"), "{plan:?}");
     }
 }
->>>>>>> w-policies
