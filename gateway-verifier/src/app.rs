@@ -18,12 +18,13 @@ use symbolon_proof::ReplayWindow;
 use crate::admin::Operators;
 use crate::clock::Now;
 use crate::config::{self, GatewayConfig};
-use crate::fronts::proxy::Proxy;
+use crate::fronts::proxy::{Proxy, Shared};
 use crate::house::{Builder, House};
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::reload::Reloader;
+use crate::streams::{Open, Sockets};
 use crate::trail::Trail;
 
 /// How often gauges are brought up to date.
@@ -73,6 +74,8 @@ struct Parts {
     ids: Arc<Ids>,
     now: Now,
     metrics: ServerMetrics,
+    open: Open,
+    sockets: Sockets,
 }
 
 impl Read {
@@ -126,6 +129,7 @@ impl App {
         lifecycle.register(&mut registry);
         let (metrics, server_metrics) = (Metrics::register(&mut registry), ServerMetrics::default());
         server_metrics.register(&mut registry);
+        let sockets = Sockets::register(&mut registry);
 
         let replay = Arc::new(ReplayWindow::new(config.replay.entries));
         let builder = Builder::new(&lifecycle, Arc::clone(&replay), Arc::clone(&ids), now.clone());
@@ -145,6 +149,8 @@ impl App {
             ids,
             now: now.clone(),
             metrics: server_metrics,
+            open: Open::new(&lifecycle),
+            sockets,
         };
         let admin = Admin::new(readiness.clone(), readiness.clone(), Arc::new(registry));
         let addresses = listen(&config, parts, admin, &lifecycle)?;
@@ -202,7 +208,11 @@ fn listen(
     admin: Admin,
     lifecycle: &Lifecycle,
 ) -> Result<Addresses, anyhow::Error> {
-    let limits = Limits { max_connections: config.limits.connections, ..Limits::default() };
+    let limits = Limits {
+        max_connections: config.limits.connections,
+        max_concurrent_streams: config.limits.streams,
+        ..Limits::default()
+    };
     let public = config.listen.listen()?;
     let health = Bind::Tcp(config.admin.listen).listen()?;
     let operators = config.admin.socket.as_ref().map(|path| Bind::unix(path, 0o600).listen()).transpose()?;
@@ -211,7 +221,7 @@ fn listen(
         admin: health.address().to_string(),
         admin_socket: operators.as_ref().map(|bound| bound.address().to_string()),
     };
-    let Parts { house, trail, ids, now, metrics } = parts;
+    let Parts { house, trail, ids, now, metrics, open, sockets } = parts;
     if let Some(bound) = operators {
         let operators = Operators::new(Arc::clone(&trail));
         Server::new("admin_socket", bound).metrics(metrics.clone()).serve(operators, lifecycle);
@@ -220,7 +230,7 @@ fn listen(
     Server::new("proxy", public)
         .limits(limits)
         .metrics(metrics)
-        .serve(Proxy::new(house, trail, ids, now), lifecycle);
+        .serve(Proxy::new(Shared { house, trail, ids, now, open, sockets }), lifecycle);
     Ok(addresses)
 }
 

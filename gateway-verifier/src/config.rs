@@ -5,6 +5,7 @@ mod findings;
 mod issuer;
 mod origin;
 mod route;
+mod streams;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ pub use findings::Findings;
 pub use issuer::{Binding, IssuerConfig};
 pub use origin::{Origin, OriginError};
 pub use route::{MatchConfig, RouteConfig, StageConfig, UpstreamConfig, VerifyConfig};
+pub use streams::StreamsConfig;
 
 use crate::plan::Plan;
 
@@ -136,13 +138,15 @@ impl Default for ReplayConfig {
 pub struct LimitsConfig {
     /// The most connections at once.
     pub connections: usize,
+    /// The most requests at once on one HTTP/2 connection.
+    pub streams: u32,
     /// How long requests in flight may take to end when the program is told to stop.
     pub drain: HumanDuration,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { connections: 10_000, drain: HumanDuration::from_secs(25) }
+        Self { connections: 10_000, streams: 128, drain: HumanDuration::from_secs(25) }
     }
 }
 

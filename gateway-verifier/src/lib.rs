@@ -26,5 +26,6 @@ pub mod reload;
 pub mod request;
 pub mod routes;
 pub mod stages;
+pub mod streams;
 pub mod trail;
 pub mod upstream;

@@ -18,6 +18,7 @@ use crate::metadata::{self, Described};
 use crate::paths::PathPattern;
 use crate::request::host_name;
 use crate::routes::{Place, Route, Routes, VerifyRule};
+use crate::streams::StreamRule;
 use crate::upstream::Upstream;
 
 /// A configuration without contradictions.
@@ -110,8 +111,17 @@ impl Planner<'_> {
             public: self.route.public,
             forward_credential: self.route.forward_credential,
             upstream: upstream?,
+            streams: self.streams(findings),
         };
         Some((place?, route))
+    }
+
+    fn streams(&self, findings: &mut Findings) -> StreamRule {
+        let rule = StreamRule::new(&self.route.streams, &self.config.origins);
+        if rule.idle_timeout.is_zero() {
+            findings.add(format!("{}.streams.idle_timeout", self.path), "every stream would end at once");
+        }
+        rule
     }
 
     fn place(&self, matches: &MatchConfig, findings: &mut Findings) -> Option<Place> {

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method, request};
-use symbolon_http::target::{RequestTarget, asks_for_upgrade, check_framing};
+use symbolon_http::target::{RequestTarget, check_framing};
+use symbolon_http::upgrade::{self, Asked};
 use symbolon_identity::ReasonCode;
 
 use crate::paths::CanonicalPath;
@@ -19,6 +20,8 @@ pub struct RequestView<'a> {
     pub path: CanonicalPath<'a>,
     /// The headers as they arrived.
     pub headers: &'a HeaderMap,
+    /// What it asks for beside an answer.
+    pub asked: Asked,
     target: RequestTarget<'a>,
 }
 
@@ -28,9 +31,8 @@ impl<'a> RequestView<'a> {
     /// # Errors
     /// `malformed_request`, `path_not_canonical` or `upgrade_not_allowed`.
     pub fn read(head: &'a request::Parts) -> Result<Self, Rejection> {
-        if asks_for_upgrade(head) {
-            return Err(Rejection::new(ReasonCode::UpgradeNotAllowed));
-        }
+        let asked = upgrade::asked(head)
+            .map_err(|error| Rejection::new(ReasonCode::UpgradeNotAllowed).because(error.to_string()))?;
         let malformed = |why: String| Rejection::new(ReasonCode::MalformedRequest).because(why);
         let target = RequestTarget::parse(head).map_err(|error| malformed(error.to_string()))?;
         check_framing(head).map_err(|error| malformed(error.to_string()))?;
@@ -39,7 +41,7 @@ impl<'a> RequestView<'a> {
         }
         let path = CanonicalPath::parse(target.path())
             .map_err(|error| Rejection::new(ReasonCode::PathNotCanonical).because(error.to_string()))?;
-        Ok(Self { method: &head.method, path, headers: &head.headers, target })
+        Ok(Self { method: &head.method, path, headers: &head.headers, asked, target })
     }
 
     /// The host without port, in lower case.

@@ -47,6 +47,7 @@ impl Upstream {
             connect_timeout: config.connect_timeout.map_or(usual.connect_timeout, Into::into),
             answer_timeout: config.response_timeout.map_or(usual.answer_timeout, Into::into),
             ca_file: config.ca_file.clone(),
+            http2: config.http2,
             ..usual
         };
         let known = slots.iter().position(|slot| *slot == options);
@@ -66,6 +67,7 @@ mod tests {
         let config = UpstreamConfig {
             url: url.to_owned(),
             ca_file: None,
+            http2: false,
             connect_timeout: None,
             response_timeout: None,
         };
@@ -98,6 +100,7 @@ mod tests {
         let config = UpstreamConfig {
             url: "http://127.0.0.1:9000".to_owned(),
             ca_file: Some("/ca.pem".into()),
+            http2: false,
             connect_timeout: None,
             response_timeout: None,
         };

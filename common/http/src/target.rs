@@ -1,10 +1,10 @@
 //! Whom and what a request addresses, read once and strictly.
 //! Not routing and not path rules: it only makes sure that there is one answer to read.
 
-use http::header::{HOST, TRANSFER_ENCODING, UPGRADE};
+use http::Version;
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{Method, Version};
 
 /// Why a request has no single, clear target or framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -90,12 +90,6 @@ impl<'a> RequestTarget<'a> {
     pub const fn query(&self) -> Option<&'a str> {
         self.query
     }
-}
-
-/// Whether `head` asks to leave HTTP: `Upgrade`, `CONNECT`.
-#[must_use]
-pub fn asks_for_upgrade(head: &Parts) -> bool {
-    head.method == Method::CONNECT || head.headers.contains_key(UPGRADE)
 }
 
 /// Checks that the body's framing has one meaning.

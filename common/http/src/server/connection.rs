@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::Request;
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::time::{Instant, Sleep, sleep};
@@ -19,9 +21,20 @@ use super::Handler;
 use super::limits::Limits;
 use super::peer::ConnectionInfo;
 use super::stream::Stream;
-use super::watch::{Activity, Answering, Phase, Watched};
+use super::watch::{Activity, Answering, OpenRequest, Phase, Watched};
 use crate::body::{Body, StreamLimits};
 use crate::executor::LifecycleExecutor;
+use crate::tunnel::{Parcel, Switch};
+
+/// The frames that every HTTP/2 peer accepts (RFC 9113 §4.2).
+const SMALLEST_FRAME: u32 = 16 * 1024;
+
+/// What a stream holds of an answer that its client does not take.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Streams of one connection that may be reset before we have looked at them, and by us because they were wrong.
+const MAX_EARLY_RESETS: usize = 20;
+const MAX_OUR_RESETS: usize = 256;
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +63,15 @@ pub(super) fn protocol(limits: &Limits, executor: LifecycleExecutor) -> Protocol
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.max_concurrent_streams)
+        // Also what a head may grow to by CONTINUATION frames: h2 closes the connection beyond it.
         .max_header_list_size(u32::try_from(limits.max_head_bytes).unwrap_or(u32::MAX))
+        .max_frame_size(SMALLEST_FRAME)
+        .initial_stream_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_send_buf_size(SEND_BUFFER)
+        // Rapid reset: streams that are opened and reset before we have looked at them, and those that we had to reset.
+        .max_pending_accept_reset_streams(MAX_EARLY_RESETS)
+        .max_local_error_reset_streams(MAX_OUR_RESETS)
         .keep_alive_interval(limits.idle_timeout)
         .keep_alive_timeout(limits.head_timeout);
     protocol
@@ -61,23 +82,50 @@ pub(super) async fn serve<H: Handler>(
     stream: Stream,
     info: ConnectionInfo,
     handler: H,
-    (protocol, limits): (&Protocol, &Limits),
+    with: (&Protocol, &Limits),
     shutdown: impl Future<Output = ()>,
 ) -> End {
     let activity = Arc::new(Activity::default());
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let mut shutdown = pin!(shutdown);
+    let end = serve_http(stream, &info, handler, with, (&activity, shutdown.as_mut())).await;
+    match activity.take_switch() {
+        // Here, so that a tunnel counts as the connection that it is. Boxed: few connections become one.
+        Some(switch) => {
+            Box::pin(switch.run(shutdown)).await;
+            End::Closed
+        }
+        None => end,
+    }
+}
+
+/// Serves requests until there are no more.
+async fn serve_http<H: Handler>(
+    stream: Stream,
+    info: &ConnectionInfo,
+    handler: H,
+    (protocol, limits): (&Protocol, &Limits),
+    (activity, mut shutdown): (&Arc<Activity>, Pin<&mut impl Future<Output = ()>>),
+) -> End {
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(activity)));
     let body_limits = StreamLimits { bytes: limits.max_body_bytes, idle: Some(limits.body_idle_timeout) };
     let service = service_fn(|request: Request<Incoming>| {
-        let open = activity.open();
+        let mut open = activity.open();
         let mut request = request.map(|incoming| Body::received(incoming, body_limits));
+        let asked = Switching::read(&mut request);
         request.extensions_mut().insert(info.clone());
         let answer = handler.handle(request);
-        async move { Ok::<_, Infallible>(answer.await.map(|body| Answering::new(body, open))) }
+        async move {
+            let mut answer = answer.await;
+            open.answered();
+            if let Some(asked) = asked {
+                asked.settle(&open, &mut answer);
+            }
+            Ok::<_, Infallible>(answer.map(|body| Answering::new(body, open)))
+        }
     });
-    let mut connection = pin!(protocol.serve_connection(io, service));
-    let mut shutdown = pin!(shutdown);
+    let mut connection = pin!(protocol.serve_connection_with_upgrades(io, service));
     let mut draining = false;
-    let mut pace = Pace::new(&activity, limits);
+    let mut pace = Pace::new(activity, limits);
     poll_fn(|cx| {
         if !draining && shutdown.as_mut().poll(cx).is_ready() {
             draining = true;
@@ -95,6 +143,41 @@ pub(super) async fn serve<H: Handler>(
         }
     })
     .await
+}
+
+/// A request that asked for another protocol.
+struct Switching {
+    /// The client's side of it, where HTTP allows that.
+    client: Option<OnUpgrade>,
+    version: Version,
+}
+
+impl Switching {
+    fn read(request: &mut Request<Body>) -> Option<Self> {
+        let version = request.version();
+        let client = request.extensions_mut().remove::<OnUpgrade>();
+        // HTTP/1.0 knows no upgrade; who sends one anyway may believe in it.
+        let asked =
+            client.is_some() || (version < Version::HTTP_11 && request.headers().contains_key(UPGRADE));
+        asked.then_some(Self { client, version })
+    }
+
+    /// Answers with a tunnel after 101, else with the end of the connection.
+    ///
+    /// SECURITY: what the sender wrote behind such a request may be of the other protocol, and must not be read as the
+    /// next request.
+    fn settle<B>(self, open: &OpenRequest, answer: &mut Response<B>) {
+        let tunnel = answer.extensions_mut().remove::<Parcel>().and_then(|parcel| parcel.unpack());
+        match (self.client, tunnel) {
+            (Some(client), Some(tunnel)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                open.switch(Switch::new(client, tunnel));
+            }
+            _ if self.version < Version::HTTP_2 => {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// What to do with a connection that took too long.
@@ -125,7 +208,7 @@ impl<'a> Pace<'a> {
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Late> {
         loop {
             let untaken = self.activity.untaken_since().map(|since| since.elapsed());
-            if untaken.is_some_and(|age| age >= self.limits.write_timeout) {
+            if untaken.is_some_and(|age| age >= self.limits.write_timeout) || self.activity.is_wasteful() {
                 return Poll::Ready(Late::GiveUp);
             }
             let phase = self.activity.phase();
