@@ -87,15 +87,23 @@ pub struct Broker {
 
 impl Broker {
     /// Starts a broker that gives its registered client and local programs of this user tokens for `notes` (bearer)
-    /// and `orders` (bound). `limits` is a further section, or empty.
+    /// and `orders` (bound). `rest` follows the list of resources: more of them, further sections, or nothing.
     ///
     /// # Panics
     /// If it does not start.
     pub async fn start(client_id: &str, client_jwks: &str, rest: &str) -> Self {
+        Self::with_policy(client_id, client_jwks, rest, "").await
+    }
+
+    /// The same with one more policy.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn with_policy(client_id: &str, client_jwks: &str, rest: &str, policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         fs::create_dir(path.join("policies")).unwrap();
-        fs::write(path.join("policies/test.cedar"), policies(client_id)).unwrap();
+        fs::write(path.join("policies/test.cedar"), policies(client_id) + policy).unwrap();
         fs::write(path.join("client.jwks.json"), client_jwks).unwrap();
         fs::write(path.join("sealing-key"), crate::issuer::encode(&[7; 32])).unwrap();
         let (address, admin) = (free_address(), free_address());
@@ -139,6 +147,40 @@ impl Broker {
     #[must_use]
     pub fn admin_socket(&self) -> PathBuf {
         self.folder.path().join("admin.sock")
+    }
+}
+
+/// A sidecar under test.
+#[derive(Debug)]
+pub struct Sidecar {
+    /// Health and metrics.
+    pub admin: SocketAddr,
+    /// Its folder.
+    pub folder: TempDir,
+    /// The process.
+    pub process: Process,
+}
+
+impl Sidecar {
+    /// Starts a sidecar of this broker with these `upstreams:`, attested over its Unix socket, and waits until each has
+    /// its token.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start(broker: &Broker, upstreams: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let admin = free_address();
+        let config = format!(
+            "broker: {{ url: {url}, socket: {socket} }}\nevidence: {{ unix: {{}} }}\nlisten: {{ health: \"{admin}\" }}\nupstreams:\n{upstreams}",
+            url = broker.url,
+            socket = broker.socket().display()
+        );
+        let path = write_config(folder.path(), "sidecar.yaml", &config);
+        let process = Process::program("symbolon-sidecar", "run", &path);
+        let mut sidecar = Self { admin, folder, process };
+        alive(&mut sidecar.process, admin).await;
+        ready(admin).await;
+        sidecar
     }
 }
 

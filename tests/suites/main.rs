@@ -10,4 +10,5 @@ mod issuing;
 mod josekit;
 mod jwks_outage;
 mod readme;
+mod streaming;
 mod verifying;
