@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 pub mod api;
+pub mod chain;
 pub mod dev;
 pub mod http;
 pub mod issuer;
@@ -10,3 +11,4 @@ pub mod machine;
 pub mod process;
 pub mod programs;
 pub mod ring;
+pub mod sockets;
