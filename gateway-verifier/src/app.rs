@@ -23,7 +23,7 @@ use crate::house::{Builder, House};
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
-use crate::streams::{Open, Sockets};
+use crate::streams::{Open, Reaper, Sockets};
 use crate::trail::Trail;
 
 /// How often gauges are brought up to date.
@@ -142,7 +142,9 @@ impl App {
         let house = Arc::new(ArcSwap::from_pointee(builder.house(plan, keys.clone(), None)?));
         let trail = Arc::new(record(&config, &metrics, &now, &lifecycle)?);
         builder.refresh(&keys);
-        builder.follow(&config, &keys)?;
+        let open = Open::new(&lifecycle);
+        let reaper = Reaper::new(open.clone(), metrics.revoked_streams.clone(), now.clone());
+        builder.follow(&config, &keys, &reaper)?;
         let (waiting, waiter) = (readiness.block("issuer keys"), builder.clone());
         lifecycle.spawn_background("issuer_readiness", async move {
             waiter.tried(&keys).await;
@@ -155,7 +157,7 @@ impl App {
             ids,
             now: now.clone(),
             metrics: server_metrics,
-            open: Open::new(&lifecycle),
+            open,
             sockets,
         };
         let admin = Admin::new(readiness.clone(), readiness.clone(), Arc::new(registry));
@@ -169,6 +171,7 @@ impl App {
             builder,
             house,
             trail,
+            reaper,
             now,
         };
         lifecycle.spawn("reload", reloader.run(loaded.files, lifecycle.clone()));

@@ -218,7 +218,8 @@ impl Admitted {
         &self.caller
     }
 
-    /// Registers what comes of it as open until its caller's token ends, plus the grace of the route.
+    /// Registers what comes of it as open until its caller's token ends, plus the grace of the route. All `verify` stages
+    /// of a route have seen one token, that of the request.
     pub fn hold(&mut self, open: &Open, now: Moment) {
         let Caller::Verified { caller, .. } = &self.caller else { return };
         let left = now.until(caller.token().claims().expires_at).saturating_add(self.route.streams.grace);

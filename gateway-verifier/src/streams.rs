@@ -1,6 +1,7 @@
 //! Streams of verified callers: each ends with its token, or when its caller's right is withdrawn.
 //! Not here: how bytes move and how a stream is cut (`symbolon-http`).
 
+mod reaper;
 mod sockets;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use symbolon_daemon::Lifecycle;
 use symbolon_http::streams::Streams;
 use tokio::time::Instant;
 
+pub use reaper::Reaper;
 pub use sockets::{Handshake, Sockets};
 /// The place of one stream among the open ones; free again when it is dropped.
 pub use symbolon_http::streams::Guard;

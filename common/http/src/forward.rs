@@ -144,7 +144,7 @@ impl<P: Cleared> Forwarder<P> {
         let asked = self.check(&head, &body)?;
         let place = self.places.enter(cleared.upstream().authority());
         let place = place.ok_or_else(|| ForwardError::busy(cleared.upstream()))?;
-        let mut leash = Leash { guard, place: Some(place), ..Leash::default() };
+        let mut leash = Leash { guard, places: (None, Some(place)), ..Leash::default() };
         if asked == Asked::WebSocket {
             // Boxed: a handshake must not make the future of every request large.
             return Box::pin(self.shake_hands(cleared, head, leash)).await;
@@ -160,7 +160,7 @@ impl<P: Cleared> Forwarder<P> {
         let (body, upload) = Outgoing::new(body, self.max_request_body, trailers);
         let (sender, lane) = self.lanes.next();
         let answer = sender.request(Request::from_parts(head, body));
-        (leash.upload, leash.lane) = (upload, lane);
+        (leash.upload, leash.places.0) = (upload, lane);
         let answer = self.wait(&cleared, &mut leash, answer).await?;
         if may_end_by_trailers && is_grpc(answer.headers()) {
             leash.manner = Manner::GrpcStatus;

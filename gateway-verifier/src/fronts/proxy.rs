@@ -71,8 +71,7 @@ impl Handler for Proxy {
 
 impl Shared {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
-        let moment = self.now.moment();
-        let now = moment.second();
+        let now = self.now.now();
         let house = self.house.load_full();
         let (head, body) = request.into_parts();
         let source = head.extensions.get::<ConnectionInfo>().and_then(request::source);
@@ -85,10 +84,9 @@ impl Shared {
             },
             Err(rejection) => Err(Refused { rejection, route: None }),
         };
-        let failed = match decided {
+        let failed = match decided.and_then(|admitted| self.held(admitted)) {
             Ok(mut admitted) => {
                 self.note(&admitted, source, now);
-                admitted.hold(&self.open, moment);
                 let (route, method, uri) =
                     (Arc::clone(admitted.route()), head.method.clone(), head.uri.clone());
                 if knocks {
@@ -113,6 +111,24 @@ impl Shared {
             self.sockets.handshake(route, Handshake::Rejected(refused.rejection.code()));
         }
         self.reject(refused, source, now, &decisions::shown(&method, uri.path()))
+    }
+
+    /// Takes in what was admitted, so that it ends with its caller's right.
+    ///
+    /// SECURITY: who was judged before a revocation was told and is taken in after the streams were looked through escapes
+    /// both. So it is looked at once more, by the configuration that is in force then.
+    fn held(&self, mut admitted: Admitted) -> Result<Admitted, Refused> {
+        // Anew, because a decision may have waited for keys.
+        let moment = self.now.moment();
+        admitted.hold(&self.open, moment);
+        let feeds = &self.house.load().keys.feeds;
+        match admitted.caller() {
+            Caller::Verified { caller, .. } if feeds.revoke(caller, moment.second()) => {
+                let rejection = Rejection::new(ReasonCode::Revoked).of(caller);
+                Err(Refused { rejection, route: Some(Arc::clone(admitted.route())) })
+            }
+            Caller::Verified { .. } | Caller::Anonymous => Ok(admitted),
+        }
     }
 
     /// Answers a rejected request, and reports it.

@@ -32,11 +32,8 @@ pub(crate) struct Leash {
     pub(crate) manner: Manner,
     /// The request's body, which ends with the answer's.
     pub(crate) upload: Option<Arc<Upload>>,
-    /// Free for another request when this is dropped.
-    #[expect(dead_code, reason = "held for what its end does")]
-    pub(crate) lane: Option<Lane>,
-    /// Likewise.
-    pub(crate) place: Option<Place>,
+    /// Free for another request when this is dropped: its places on a connection and at the upstream.
+    pub(crate) places: (Option<Lane>, Option<Place>),
 }
 
 impl Leash {
