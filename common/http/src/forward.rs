@@ -146,7 +146,7 @@ impl<P: Cleared> Forwarder<P> {
         let (body, upload) = Outgoing::new(body, self.max_request_body, trailers);
         let (sender, lane) = self.lanes.next();
         let answer = sender.request(Request::from_parts(head, body));
-        let mut leash = Leash { guard, upload, lane, manner: Manner::Abort };
+        let mut leash = Leash { guard, upload, lane, ..Leash::default() };
         let answer = self.wait(&cleared, &mut leash, answer).await?;
         if may_end_by_trailers && is_grpc(answer.headers()) {
             leash.manner = Manner::GrpcStatus;
@@ -169,7 +169,8 @@ impl<P: Cleared> Forwarder<P> {
             Waited::Over => return Err(ForwardError::Ended(Ending::Expired)),
         };
         let answer = answer.map_err(|error| ForwardError::classify(cleared.upstream(), error))?;
-        match leash.guard.as_mut().and_then(Guard::over) {
+        // The wait has looked at the time.
+        match leash.guard.as_mut().and_then(Guard::revoked) {
             Some(ending) => Err(ForwardError::Ended(ending)),
             None => Ok(answer),
         }

@@ -35,12 +35,17 @@ pub(crate) struct Leash {
     /// Free for another request when this is dropped.
     #[expect(dead_code, reason = "held for what its end does")]
     pub(crate) lane: Option<Lane>,
+    /// The body was asked for a frame before.
+    pub(crate) begun: bool,
 }
 
 impl Leash {
     /// Whether the body must end now.
+    ///
+    /// The first frame follows the head, for which the time was looked at: most answers have no other, and ask no clock.
     pub(super) fn over(&mut self) -> Option<Ending> {
-        self.guard.as_mut().and_then(Guard::over)
+        let first = !std::mem::replace(&mut self.begun, true);
+        self.guard.as_mut().and_then(if first { Guard::revoked } else { Guard::over })
     }
 
     /// Ready once the body must end.
