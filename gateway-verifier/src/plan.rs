@@ -62,6 +62,9 @@ impl Plan {
                 findings.add(format!("{path}.match"), overlap.to_string());
             }
         }
+        if config.limits.streams == 0 {
+            findings.add("limits.streams", "every request of an HTTP/2 connection would be refused");
+        }
         let policies = folders.into_all();
         Self { issuers, routes, origins: config.origins.clone().into(), forwarding, policies }
     }

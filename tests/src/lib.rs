@@ -4,6 +4,7 @@
 pub mod api;
 pub mod chain;
 pub mod dev;
+pub mod events;
 pub mod http;
 pub mod issuer;
 pub mod jwks;

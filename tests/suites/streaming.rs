@@ -4,3 +4,4 @@
 mod foreign;
 mod memory;
 mod refused;
+mod rules;

@@ -183,7 +183,8 @@ impl<P: Cleared> Forwarder<P> {
             Waited::Over => return Err(ForwardError::Ended(Ending::Expired)),
         };
         let answer = answer.map_err(|error| ForwardError::classify(cleared.upstream(), error))?;
-        match leash.guard.as_mut().and_then(Guard::over) {
+        // The wait has looked at the time.
+        match leash.guard.as_mut().and_then(Guard::revoked) {
             Some(ending) => Err(ForwardError::Ended(ending)),
             None => Ok(answer),
         }

@@ -152,10 +152,15 @@ impl Inner {
 impl Guard {
     /// Whether the stream must end, and why. Cheap enough to ask for every piece of it.
     pub fn over(&mut self) -> Option<Ending> {
+        self.revoked().or_else(|| self.expired())
+    }
+
+    /// Whether its holder lost the right to the stream. Asks no clock.
+    pub fn revoked(&mut self) -> Option<Ending> {
         if self.ending.is_none() && self.streams.ends.load(SeqCst) != self.seen {
             self.look(None);
         }
-        self.ending.or_else(|| self.expired())
+        self.ending
     }
 
     /// Ready once the stream must end.

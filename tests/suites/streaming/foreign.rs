@@ -9,7 +9,9 @@ use symbolon_e2e::chain::{Chain, Link};
 use symbolon_e2e::http::Call;
 use symbolon_e2e::machine::free_address;
 use symbolon_e2e::process::{Process, wait_for, workspace};
+use symbolon_e2e::sockets::{frame, open};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::interop::cache;
 
@@ -102,6 +104,39 @@ async fn python_websockets_pass_and_end_with_their_token() {
         "symbolon_ws_connection_duration_seconds_count 2",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+}
+
+/// What a client must not send (RFC 6455 §5): the gateway passes it on unread, the server says no, and that passes too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_frames_are_the_servers_to_refuse_and_its_word_arrives() {
+    let streaming = Streaming::start().await;
+    let long_ping = [&b"\x89\xfe\x00\x7e\x00\x00\x00\x00"[..], &[b'x'; 126]].concat();
+    let wrong: [(&str, &[u8], u16); 6] = [
+        ("unmasked", b"\x81\x02hi", 1002),
+        ("a length of 2^63", b"\x82\xff\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 1009),
+        ("a long control frame", &long_ping, 1002),
+        ("a control frame in pieces", b"\x09\x80\x00\x00\x00\x00", 1002),
+        ("a reserved bit", b"\xb1\x80\x00\x00\x00\x00", 1002),
+        ("an unknown kind", b"\x83\x80\x00\x00\x00\x00", 1002),
+    ];
+    for (what, frame, code) in wrong {
+        let mut socket = open("/web/echo", streaming.chain.door("web")).await.unwrap();
+        socket.write_all(frame).await.unwrap();
+        let mut said = Vec::new();
+        socket.read_to_end(&mut said).await.unwrap();
+        let close = said.windows(4).find(|bytes| bytes[0] == 0x88).unwrap();
+        let got = u16::from_be_bytes([close[2], close[3]]);
+        assert!(got == code || got == 1002, "{what}: {got}");
+    }
+    let mut socket = open("/web/echo", streaming.chain.door("web")).await.unwrap();
+    let word = frame(&"x".repeat(100));
+    for byte in &word {
+        socket.write_all(&[*byte]).await.unwrap();
+    }
+    let mut said = Vec::new();
+    while !said.ends_with(&[b'x'; 100]) {
+        assert!(socket.read_buf(&mut said).await.unwrap() > 0);
     }
 }
 

@@ -12,10 +12,11 @@ use symbolon_e2e::programs::Gateway;
 use symbolon_e2e::sockets::{Echo, frame, handshake, open};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-const ISSUER: &str = "https://issuer.test/a";
-const CHAT: &str = "https://chat.test";
+pub(super) const ISSUER: &str = "https://issuer.test/a";
+pub(super) const CHAT: &str = "https://chat.test";
 
-async fn gateway(api: &Echo, issuer: &TestIssuer) -> Gateway {
+/// A gateway before a WebSocket API, by HTTP/1.1 and beside HTTP/2.
+pub(super) async fn gateway(api: &Echo, issuer: &TestIssuer) -> Gateway {
     let config = format!(
         "issuers: [{{ name: a, issuer: \"{ISSUER}\", jwks_file: {{folder}}/a.json, audiences: [\"{CHAT}\"], binding: when_bound }}]\n\
          routes:\n\

@@ -34,12 +34,17 @@ pub(crate) struct Leash {
     pub(crate) upload: Option<Arc<Upload>>,
     /// Free for another request when this is dropped: its places on a connection and at the upstream.
     pub(crate) places: (Option<Lane>, Option<Place>),
+    /// The body was asked for a frame before.
+    pub(crate) begun: bool,
 }
 
 impl Leash {
     /// Whether the body must end now.
+    ///
+    /// The first frame follows the head, for which the time was looked at: most answers have no other, and ask no clock.
     pub(super) fn over(&mut self) -> Option<Ending> {
-        self.guard.as_mut().and_then(Guard::over)
+        let first = !std::mem::replace(&mut self.begun, true);
+        self.guard.as_mut().and_then(if first { Guard::revoked } else { Guard::over })
     }
 
     /// Ready once the body must end.

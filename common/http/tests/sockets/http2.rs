@@ -261,12 +261,38 @@ async fn an_answer_that_is_not_read_does_not_hold_back_others_on_its_connection(
 }
 
 #[tokio::test]
-async fn extended_connect_and_an_upstream_of_the_other_protocol_are_refused_clearly() {
+async fn an_upstream_of_the_other_protocol_is_no_upstream() {
     let lifecycle = lifecycle();
     let (address, _) = upstream(&lifecycle, OK).await;
     let mut sender = connect(&lifecycle, proxy(&lifecycle, &http2(), Pass::to(address))).await;
     let (_, answer) = post(&mut sender, "/").await;
     assert_eq!(answer.status(), 502);
+}
+
+#[tokio::test]
+async fn connect_over_http2_is_refused_also_in_its_extended_form() {
+    let lifecycle = lifecycle();
+    let (address, arrived) = upstream(&lifecycle, OK).await;
+    let front = proxy(&lifecycle, &ForwardOptions::default(), Pass::to(address));
+    let mut sender = connect(&lifecycle, front).await;
+    let (writer, frames) = mpsc::channel(1);
+    let request = Request::connect("front.example:443").body(Written(frames)).unwrap();
+    let answer = soon("an answer", sender.send_request(request)).await.unwrap();
+    assert_eq!(answer.status(), 400);
+    drop(writer);
+    // RFC 8441 §4: `:method CONNECT`, `:protocol websocket`, then the usual three.
+    let mut head = vec![0x42, 7];
+    head.extend(b"CONNECT");
+    head.extend([0x00, 9]);
+    head.extend(b":protocol");
+    head.extend([9]);
+    head.extend(b"websocket");
+    head.extend([0x86, 0x84, 0x41, 1, b'a']);
+    let mut raw = Raw::connect(front).await;
+    raw.send(&[frames::hello(), frames::frame(frames::HEADERS, 4, 1, &head)].concat()).await;
+    let said = frames::until(&mut raw.stream, frames::RST_STREAM).await;
+    assert!(said.is_some(), "the stream is reset");
+    assert_eq!(crate::upstream::all(&arrived), "");
 }
 
 /// Frames of HTTP/2, written by hand.
@@ -286,6 +312,21 @@ mod frames {
 
     pub(super) fn hello() -> Vec<u8> {
         [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &[])].concat()
+    }
+
+    /// Reads frames until one of this kind, and returns its payload; none if the connection ends before.
+    pub(super) async fn until(stream: &mut tokio::net::TcpStream, kind: u8) -> Option<Vec<u8>> {
+        use tokio::io::AsyncReadExt as _;
+        loop {
+            let mut head = [0; 9];
+            crate::support::soon("a frame", stream.read_exact(&mut head)).await.ok()?;
+            let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+            let mut payload = vec![0; length];
+            crate::support::soon("its payload", stream.read_exact(&mut payload)).await.ok()?;
+            if head[3] == kind {
+                return Some(payload);
+            }
+        }
     }
 
     /// The error code of the GOAWAY among received frames.
