@@ -18,11 +18,12 @@ use symbolon_proof::ReplayWindow;
 use crate::admin::Operators;
 use crate::clock::Now;
 use crate::config::{self, GatewayConfig, Planned};
-use crate::fronts::proxy::Proxy;
+use crate::fronts::proxy::{Proxy, Shared};
 use crate::house::{Builder, House};
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
+use crate::streams::{Open, Reaper, Sockets};
 use crate::trail::Trail;
 
 /// How often gauges are brought up to date.
@@ -71,6 +72,8 @@ struct Parts {
     ids: Arc<Ids>,
     now: Now,
     metrics: ServerMetrics,
+    open: Open,
+    sockets: Sockets,
 }
 
 impl Read {
@@ -131,6 +134,7 @@ impl App {
         lifecycle.register(&mut registry);
         let (metrics, server_metrics) = (Metrics::register(&mut registry), ServerMetrics::default());
         server_metrics.register(&mut registry);
+        let sockets = Sockets::register(&mut registry);
 
         let replay = Arc::new(replay_window(&config, &now));
         let builder = Builder::new(&lifecycle, Arc::clone(&replay), Arc::clone(&ids), now.clone());
@@ -138,7 +142,9 @@ impl App {
         let house = Arc::new(ArcSwap::from_pointee(builder.house(plan, keys.clone(), None)?));
         let trail = Arc::new(record(&config, &metrics, &now, &lifecycle)?);
         builder.refresh(&keys);
-        builder.follow(&config, &keys)?;
+        let open = Open::new(&lifecycle);
+        let reaper = Reaper::new(open.clone(), metrics.revoked_streams.clone(), now.clone());
+        builder.follow(&config, &keys, &reaper)?;
         let (waiting, waiter) = (readiness.block("issuer keys"), builder.clone());
         lifecycle.spawn_background("issuer_readiness", async move {
             waiter.tried(&keys).await;
@@ -151,6 +157,8 @@ impl App {
             ids,
             now: now.clone(),
             metrics: server_metrics,
+            open,
+            sockets,
         };
         let admin = Admin::new(readiness.clone(), readiness.clone(), Arc::new(registry));
         let addresses = listen(&config, parts, admin, &lifecycle)?;
@@ -163,6 +171,7 @@ impl App {
             builder,
             house,
             trail,
+            reaper,
             now,
         };
         lifecycle.spawn("reload", reloader.run(loaded.files, lifecycle.clone()));
@@ -221,6 +230,7 @@ fn listen(
         max_connections: config.limits.connections,
         max_connections_per_peer: config.limits.connections_per_peer,
         max_requests: Some(config.limits.requests),
+        max_concurrent_streams: config.limits.streams,
         ..Limits::default()
     };
     let public = config.listen.listen()?;
@@ -231,7 +241,7 @@ fn listen(
         admin: health.address().to_string(),
         admin_socket: operators.as_ref().map(|bound| bound.address().to_string()),
     };
-    let Parts { house, trail, ids, now, metrics } = parts;
+    let Parts { house, trail, ids, now, metrics, open, sockets } = parts;
     if let Some(bound) = operators {
         let operators = Operators::new(Arc::clone(&trail), Arc::clone(&house));
         Server::new("admin_socket", bound).metrics(metrics.clone()).serve(operators, lifecycle);
@@ -240,7 +250,7 @@ fn listen(
     Server::new("proxy", public)
         .limits(limits)
         .metrics(metrics)
-        .serve(Proxy::new(house, trail, ids, now), lifecycle);
+        .serve(Proxy::new(Shared { house, trail, ids, now, open, sockets }), lifecycle);
     Ok(addresses)
 }
 

@@ -7,6 +7,7 @@ mod origin;
 mod revocations;
 mod route;
 mod stage;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub use origin::{Origin, OriginError};
 pub use revocations::{OnStale, RevocationsConfig};
 pub use route::{MatchConfig, RouteConfig, UpstreamConfig};
 pub use stage::{AuthorizeConfig, StageConfig, VerifyConfig};
+pub use streams::StreamsConfig;
 
 use crate::plan::Plan;
 
@@ -157,6 +159,8 @@ pub struct LimitsConfig {
     pub connections_per_peer: Option<usize>,
     /// The most requests at once, whose answers have not ended; more are answered 503 `busy`.
     pub requests: usize,
+    /// The most requests at once on one HTTP/2 connection.
+    pub streams: u32,
     /// How long requests in flight may take to end when the program is told to stop.
     pub drain: HumanDuration,
 }
@@ -164,7 +168,7 @@ pub struct LimitsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         let drain = HumanDuration::from_secs(25);
-        Self { connections: 10_000, connections_per_peer: None, requests: 10_000, drain }
+        Self { connections: 10_000, connections_per_peer: None, requests: 10_000, streams: 128, drain }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::plan::Plan;
 use crate::policies::PolicyFolder;
 use crate::revocations::{Feed, Feeds, Follower};
 use crate::stages::verify::Verifier;
+use crate::streams::Reaper;
 
 /// How often to look whether every issuer has been asked.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -177,11 +178,11 @@ impl Builder {
         self.lifecycle.spawn_background("issuer_keys", refresh);
     }
 
-    /// Follows the feeds of the issuers that have one.
+    /// Follows the feeds of the issuers that have one, and has what they revoke ended where it is open.
     ///
     /// # Errors
     /// [`BuildError::Feed`] if one cannot be followed at all.
-    pub fn follow(&self, config: &GatewayConfig, keys: &Keys) -> Result<(), BuildError> {
+    pub fn follow(&self, config: &GatewayConfig, keys: &Keys, reaper: &Reaper) -> Result<(), BuildError> {
         for written in &config.issuers {
             let (Some(revocations), Some(feed), Some(issuer)) =
                 (&written.revocations, keys.feeds.of(&written.name), keys.issuers.get(&written.name))
@@ -191,6 +192,8 @@ impl Builder {
             let of = (revocations, written);
             let follower = Follower::new(Arc::clone(feed), Arc::clone(issuer), of, self.now.clone());
             self.lifecycle.spawn_background("revocations", follower.map_err(BuildError::Feed)?.run());
+            let reaping = reaper.clone().run(Arc::clone(&keys.feeds), Arc::clone(feed));
+            self.lifecycle.spawn_background("revoked_streams", reaping);
         }
         Ok(())
     }

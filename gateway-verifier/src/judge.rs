@@ -4,12 +4,16 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use symbolon_http::forward::{Cleared, Upstream};
+use symbolon_http::forward::{Cleared, TrailerFilter, Upstream};
+use symbolon_http::tunnel::Terms;
+use symbolon_http::upgrade::Asked;
 use symbolon_identity::{ReasonCode, Timestamp};
 use symbolon_policies::Permit;
 use symbolon_wire::header as names;
+use tokio::time::Instant;
 
 use crate::caller::VerifiedCaller;
+use crate::clock::Moment;
 use crate::credentials::Credentials;
 use crate::headers;
 use crate::ids::Ids;
@@ -20,6 +24,7 @@ use crate::stages::authorize::Authorize;
 use crate::stages::verify::{Presented, Verifier, VerifyRule};
 use crate::stages::when::Facts;
 use crate::stages::{Kind, Progress};
+use crate::streams::{Guard, Open, Sockets};
 
 /// Decides requests by one configuration.
 #[derive(Debug)]
@@ -50,6 +55,8 @@ pub struct Admitted {
     caller: Caller,
     permits: Vec<Permit>,
     request_id: HeaderValue,
+    guard: Option<Guard>,
+    sockets: Option<Sockets>,
 }
 
 /// A request that may not go on.
@@ -76,15 +83,21 @@ impl Judge {
         let Some(route) = self.routes.find(request) else {
             return Err(Refused { rejection: Rejection::new(ReasonCode::RouteNotFound), route: None });
         };
+        let refused = |rejection| Refused { rejection, route: Some(Arc::clone(route)) };
+        if request.asked == Asked::WebSocket && !route.streams.admits_origin(request.headers) {
+            return Err(refused(Rejection::new(ReasonCode::OriginNotAllowed)));
+        }
         let mut walk = Walk::new(route, request, now);
         match self.walk(&mut walk).await {
-            Ok(caller) => {
-                let (route, permits) = (Arc::clone(route), walk.permits);
-                Ok(Admitted { route, caller, permits, request_id: self.ids.request() })
-            }
-            Err(rejection) => {
-                Err(Refused { rejection: walk.signed(rejection), route: Some(Arc::clone(route)) })
-            }
+            Ok(caller) => Ok(Admitted {
+                route: Arc::clone(route),
+                caller,
+                permits: walk.permits,
+                request_id: self.ids.request(),
+                guard: None,
+                sockets: None,
+            }),
+            Err(rejection) => Err(refused(walk.signed(rejection))),
         }
     }
 
@@ -204,6 +217,21 @@ impl Admitted {
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
+
+    /// Registers what comes of it as open until its caller's token ends, plus the grace of the route. All `verify` stages
+    /// of a route have seen one token, that of the request.
+    pub fn hold(&mut self, open: &Open, now: Moment) {
+        let Caller::Verified { caller, .. } = &self.caller else { return };
+        let left = now.until(caller.token().claims().expires_at).saturating_add(self.route.streams.grace);
+        let tick = Instant::now();
+        // INVARIANT: a sum that cannot be said is centuries away; until then its token's end is checked on each request.
+        self.guard = tick.checked_add(left).map(|deadline| open.register(caller, deadline));
+    }
+
+    /// Has the WebSocket counted that comes of it.
+    pub fn count_socket(&mut self, sockets: &Sockets) {
+        self.sockets = Some(sockets.clone());
+    }
 }
 
 impl Cleared for Admitted {
@@ -220,6 +248,26 @@ impl Cleared for Admitted {
             identify(headers, caller, rule);
         }
     }
+
+    fn trailer_filter(&self) -> Option<TrailerFilter> {
+        Some(strip_trailers)
+    }
+
+    fn take_guard(&mut self) -> Option<Guard> {
+        self.guard.take()
+    }
+
+    fn tunnel_terms(&mut self) -> Terms {
+        Terms {
+            idle_timeout: self.route.streams.idle_timeout,
+            observer: self.sockets.as_ref().map(|sockets| sockets.open(&self.route.name)),
+        }
+    }
+}
+
+/// What the firewall removes from headers it removes from trailers, credentials on every route.
+fn strip_trailers(trailers: &mut HeaderMap) {
+    headers::strip(trailers, false);
 }
 
 /// The most headers that are set on one request.

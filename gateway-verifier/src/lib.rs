@@ -29,6 +29,7 @@ pub mod revocations;
 pub mod routes;
 mod shown;
 pub mod stages;
+pub mod streams;
 pub mod trail;
 pub mod twins;
 pub mod upstream;

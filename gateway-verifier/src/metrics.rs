@@ -29,6 +29,8 @@ pub struct Metrics {
     pub revocations: Gauge,
     /// Revocation feeds that were not heard of for too long.
     pub stale_feeds: Gauge,
+    /// Streams that ended because their token was revoked.
+    pub revoked_streams: Counter,
     reloads: Family<Reload, Counter>,
     policy_reloads: Family<Reload, Counter>,
     shadow: Family<Shadow, Counter>,
@@ -84,6 +86,7 @@ impl Metrics {
             issuers_without_keys: Gauge::default(),
             revocations: Gauge::default(),
             stale_feeds: Gauge::default(),
+            revoked_streams: Counter::default(),
             reloads: Family::default(),
             policy_reloads: Family::default(),
             shadow: Family::default(),
@@ -108,12 +111,7 @@ impl Metrics {
             "Issuers whose keys cannot be used at the moment",
             metrics.issuers_without_keys.clone(),
         );
-        registry.register("gateway_revocations", "Revocations that are known", metrics.revocations.clone());
-        registry.register(
-            "gateway_stale_revocation_feeds",
-            "Revocation feeds that were not heard of for too long",
-            metrics.stale_feeds.clone(),
-        );
+        metrics.register_revocations(registry);
         registry.register(
             "gateway_config_reloads",
             "Changed configurations, by outcome",
@@ -121,6 +119,20 @@ impl Metrics {
         );
         metrics.register_policies(registry);
         metrics
+    }
+
+    fn register_revocations(&self, registry: &mut Registry) {
+        registry.register("gateway_revocations", "Revocations that are known", self.revocations.clone());
+        registry.register(
+            "gateway_stale_revocation_feeds",
+            "Revocation feeds that were not heard of for too long",
+            self.stale_feeds.clone(),
+        );
+        registry.register(
+            "gateway_revoked_streams",
+            "Open exchanges that ended because their token was revoked",
+            self.revoked_streams.clone(),
+        );
     }
 
     fn register_policies(&self, registry: &mut Registry) {

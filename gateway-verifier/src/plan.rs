@@ -19,6 +19,7 @@ use crate::policies::{PolicyFolder, PolicyFolders};
 use crate::request::host_name;
 use crate::routes::{Place, Route, Routes};
 use crate::stages::when::Language;
+use crate::streams::StreamRule;
 use crate::upstream::Upstream;
 
 pub(crate) use stages::StagePlace;
@@ -60,6 +61,9 @@ impl Plan {
             {
                 findings.add(format!("{path}.match"), overlap.to_string());
             }
+        }
+        if config.limits.streams == 0 {
+            findings.add("limits.streams", "every request of an HTTP/2 connection would be refused");
         }
         let policies = folders.into_all();
         Self { issuers, routes, origins: config.origins.clone().into(), forwarding, policies }
@@ -129,8 +133,17 @@ impl Planner<'_> {
             public: self.route.public,
             forward_credential: self.route.forward_credential,
             upstream: upstream?,
+            streams: self.streams(findings),
         };
         Some((place?, route))
+    }
+
+    fn streams(&self, findings: &mut Findings) -> StreamRule {
+        let rule = StreamRule::new(&self.route.streams, &self.config.origins);
+        if rule.idle_timeout.is_zero() {
+            findings.add(format!("{}.streams.idle_timeout", self.path), "every stream would end at once");
+        }
+        rule
     }
 
     fn place(&self, matches: &MatchConfig, findings: &mut Findings) -> Option<Place> {

@@ -13,6 +13,7 @@ use crate::clock::Now;
 use crate::config::{self, GatewayConfig, Planned};
 use crate::house::{Builder, House};
 use crate::policies::Followed;
+use crate::streams::Reaper;
 use crate::trail::Trail;
 
 /// The task that follows the configuration file.
@@ -30,6 +31,8 @@ pub struct Reloader {
     pub house: Arc<ArcSwap<House>>,
     /// Where it is reported.
     pub trail: Arc<Trail>,
+    /// Ends the streams of what is revoked.
+    pub reaper: Reaper,
     /// When.
     pub now: Now,
 }
@@ -94,12 +97,15 @@ impl Reloader {
         if !same {
             // Keys first, so that no request meets an issuer that was never asked.
             self.builder.refresh(&house.keys);
-            self.builder.follow(config, &house.keys)?;
+            self.builder.follow(config, &house.keys, &self.reaper)?;
             self.builder.tried(&house.keys).await;
             before.keys.stop.cancel();
             before.keys.feeds.iter().for_each(|feed| feed.end());
         }
+        let feeds = Arc::clone(&house.keys.feeds);
         self.house.store(Arc::new(house));
+        // Once more, for what was admitted by the old configuration while the new one's feeds already told.
+        self.reaper.sweep(&feeds);
         config::log_warnings(&warnings);
         if needs_restart(&self.config, config) {
             tracing::warn!(

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, Method, request};
 use symbolon_http::server::{ConnectionInfo, Peer};
-use symbolon_http::target::{RequestTarget, asks_for_upgrade, check_framing, check_method};
+use symbolon_http::target::{RequestTarget, check_framing, check_method};
+use symbolon_http::upgrade::{self, Asked};
 use symbolon_identity::ReasonCode;
 
 use crate::paths::CanonicalPath;
@@ -21,6 +22,8 @@ pub struct RequestView<'a> {
     pub path: CanonicalPath<'a>,
     /// The headers as they arrived.
     pub headers: &'a HeaderMap,
+    /// What it asks for beside an answer.
+    pub asked: Asked,
     target: RequestTarget<'a>,
     connection: Option<&'a ConnectionInfo>,
 }
@@ -31,9 +34,8 @@ impl<'a> RequestView<'a> {
     /// # Errors
     /// `malformed_request`, `path_not_canonical` or `upgrade_not_allowed`.
     pub fn read(head: &'a request::Parts) -> Result<Self, Rejection> {
-        if asks_for_upgrade(head) {
-            return Err(Rejection::new(ReasonCode::UpgradeNotAllowed));
-        }
+        let asked = upgrade::asked(head)
+            .map_err(|error| Rejection::new(ReasonCode::UpgradeNotAllowed).because(error.to_string()))?;
         let malformed = |why: String| Rejection::new(ReasonCode::MalformedRequest).because(why);
         let target = RequestTarget::parse(head).map_err(|error| malformed(error.to_string()))?;
         check_framing(head)
@@ -45,7 +47,7 @@ impl<'a> RequestView<'a> {
         let path = CanonicalPath::parse(target.path())
             .map_err(|error| Rejection::new(ReasonCode::PathNotCanonical).because(error.to_string()))?;
         let connection = head.extensions.get::<ConnectionInfo>();
-        Ok(Self { method: &head.method, path, headers: &head.headers, target, connection })
+        Ok(Self { method: &head.method, path, headers: &head.headers, asked, target, connection })
     }
 
     /// The host without port, in lower case.

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::caller::VerifiedCaller;
 use crate::config::{OnStale, RevocationsConfig};
 
 pub use follow::{Follower, SetupError};
@@ -53,13 +54,19 @@ impl Feed {
         }
     }
 
+    /// Whether a token is revoked, as far as is known.
+    #[must_use]
+    pub fn revokes(&self, token: &VerifiedToken, now: Timestamp) -> bool {
+        self.known.load().hits(token, now)
+    }
+
     /// Whether a token stands. It is asked on every request, also for tokens that were verified before.
     ///
     /// # Errors
     /// `revoked`, or `revocation_stale` if what is known is too old and the configuration says to refuse then.
     pub fn check(&self, token: &VerifiedToken, now: Timestamp) -> Result<(), ReasonCode> {
         // What was revoked stays revoked, however old the news.
-        if self.known.load().hits(token, now) {
+        if self.revokes(token, now) {
             return Err(ReasonCode::Revoked);
         }
         match self.on_stale {
@@ -99,6 +106,11 @@ impl Feed {
         self.stop.cancel();
     }
 
+    /// Ready once nobody follows it any more.
+    pub async fn ended(&self) {
+        self.stop.cancelled().await;
+    }
+
     fn take(&self, known: RevocationSet) {
         self.known.store(Arc::new(known));
         self.changes.send_modify(|changes| *changes = changes.saturating_add(1));
@@ -116,6 +128,12 @@ impl Feeds {
     pub fn of(&self, issuer: &IssuerName) -> Option<&Arc<Feed>> {
         // Almost always none has one; then a request costs no look-up.
         if self.0.is_empty() { None } else { self.0.get(issuer) }
+    }
+
+    /// Whether the feed of a caller's issuer revokes its token.
+    #[must_use]
+    pub fn revoke(&self, caller: &VerifiedCaller, now: Timestamp) -> bool {
+        self.of(caller.issuer_name()).is_some_and(|feed| feed.revokes(caller.token(), now))
     }
 
     /// All feeds.

@@ -11,6 +11,7 @@ use crate::paths::{CanonicalPath, PathPattern};
 use crate::request::RequestView;
 use crate::stages::Stages;
 use crate::stages::verify::VerifyRule;
+use crate::streams::StreamRule;
 use crate::upstream::Upstream;
 
 /// One route, finished.
@@ -26,6 +27,8 @@ pub struct Route {
     pub forward_credential: bool,
     /// Where admitted requests go.
     pub upstream: Upstream,
+    /// How its streams are kept.
+    pub streams: StreamRule,
 }
 
 /// Where a route is in the table.

@@ -48,6 +48,7 @@ impl Upstream {
             answer_timeout: config.response_timeout.map_or(usual.answer_timeout, Into::into),
             max_requests: config.max_requests.unwrap_or(usual.max_requests),
             ca_file: config.ca_file.clone(),
+            http2: config.http2,
             ..usual
         };
         let known = slots.iter().position(|slot| *slot == options);
@@ -67,6 +68,7 @@ mod tests {
         let config = UpstreamConfig {
             url: url.to_owned(),
             ca_file: None,
+            http2: false,
             connect_timeout: None,
             response_timeout: None,
             max_requests: None,
@@ -100,6 +102,7 @@ mod tests {
         let config = UpstreamConfig {
             url: "http://127.0.0.1:9000".to_owned(),
             ca_file: Some("/ca.pem".into()),
+            http2: false,
             connect_timeout: None,
             response_timeout: None,
             max_requests: None,

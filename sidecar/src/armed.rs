@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use symbolon_http::forward::{Cleared, Upstream};
+use symbolon_http::forward::{Cleared, TrailerFilter, Upstream};
 use symbolon_proof::{ProofKey, ProofKeyError, ProofRequest};
 use symbolon_wire::{TokenType, header};
 
@@ -80,6 +80,11 @@ impl Cleared for Armed {
         if let Some(proof) = &self.proof {
             headers.insert(DPOP, proof.clone());
         }
+    }
+
+    /// The app's trailers pass but for credentials, as its header fields do.
+    fn trailer_filter(&self) -> Option<TrailerFilter> {
+        Some(remove_credentials)
     }
 
     fn edit_response(&self, headers: &mut HeaderMap) {

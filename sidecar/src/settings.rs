@@ -41,6 +41,7 @@ pub(crate) struct Upstream {
     pub(crate) door: Option<Door>,
     pub(crate) target: Target,
     pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) http2: bool,
     pub(crate) want: Want,
     pub(crate) app_authorization: AppAuthorization,
     pub(crate) hosts: Vec<String>,
@@ -125,6 +126,7 @@ fn upstreams(loaded: &Loaded<Config>, errors: &mut Vec<ConfigError>) -> Vec<Upst
             door,
             target,
             ca_file: config.ca_file.clone(),
+            http2: config.http2,
             want: Want {
                 audience: config.resource.clone(),
                 scopes: config.scope.clone(),

@@ -206,6 +206,7 @@ impl ReverseBuilder<'_> {
         let options = ForwardOptions {
             answer_timeout: upstream.timeout,
             ca_file: upstream.ca_file.clone(),
+            http2: upstream.http2,
             ..ForwardOptions::default()
         };
         let forwarder = Forwarder::new(&options, self.lifecycle)

@@ -31,8 +31,8 @@ pub(crate) enum TurnedAway {
     /// The app sent a credential of its own, and the configuration refuses that.
     #[error("the request has a credential of its own")]
     AppCredential,
-    /// It asks to leave HTTP.
-    #[error("protocol upgrades are not forwarded")]
+    /// It asks to leave HTTP by anything but one well-formed WebSocket handshake.
+    #[error("only a well-formed WebSocket handshake may ask for another protocol")]
     Upgrade,
     /// The broker said no.
     #[error("the broker refuses a token for this API")]
@@ -84,7 +84,9 @@ impl From<ForwardError> for TurnedAway {
             ForwardError::Malformed(_) | ForwardError::Address(_) | ForwardError::ClientAborted => {
                 Self::Malformed
             }
-            ForwardError::UpgradeNotAllowed => Self::Upgrade,
+            ForwardError::UpgradeNotAllowed(_) => Self::Upgrade,
+            // Nothing here gives a request a time limit; if something did, it would be the token's.
+            ForwardError::Ended(_) => Self::TokenUnavailable { retry_after: Duration::ZERO },
             ForwardError::TooLarge { .. } => Self::TooLarge,
             ForwardError::UpstreamUnavailable { .. } | ForwardError::UpstreamProtocol { .. } => {
                 Self::UpstreamUnavailable

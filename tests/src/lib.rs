@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 pub mod api;
+pub mod chain;
 pub mod dev;
+pub mod events;
 pub mod http;
 pub mod issuer;
 pub mod jwks;
@@ -10,3 +12,4 @@ pub mod machine;
 pub mod process;
 pub mod programs;
 pub mod ring;
+pub mod sockets;

@@ -29,14 +29,17 @@ pub fn free_address() -> SocketAddr {
     panic!("no free port")
 }
 
-/// Seconds since the epoch.
-///
-/// # Panics
-/// If the clock stands before 1970.
+/// Whole seconds since the epoch.
+#[must_use]
+pub fn now() -> u64 {
+    moment().as_secs()
+}
+
+/// The time since the epoch.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the tests have a clock of their own, beside the programs'")]
-pub fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+pub fn moment() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }
 
 /// The user who runs the tests.

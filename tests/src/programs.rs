@@ -90,7 +90,7 @@ pub struct Broker {
 
 impl Broker {
     /// Starts a broker that gives its registered client and local programs of this user tokens for `notes` (bearer)
-    /// and `orders` (bound). `limits` is a further section, or empty.
+    /// and `orders` (bound). `rest` follows the list of resources: more of them, further sections, or nothing.
     ///
     /// # Panics
     /// If it does not start.
@@ -156,6 +156,40 @@ impl Broker {
     #[must_use]
     pub fn admin_socket(&self) -> PathBuf {
         self.folder.path().join("admin.sock")
+    }
+}
+
+/// A sidecar under test.
+#[derive(Debug)]
+pub struct Sidecar {
+    /// Health and metrics.
+    pub admin: SocketAddr,
+    /// Its folder.
+    pub folder: TempDir,
+    /// The process.
+    pub process: Process,
+}
+
+impl Sidecar {
+    /// Starts a sidecar of this broker with these `upstreams:`, attested over its Unix socket, and waits until each has
+    /// its token.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start(broker: &Broker, upstreams: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let admin = free_address();
+        let config = format!(
+            "broker: {{ url: {url}, socket: {socket} }}\nevidence: {{ unix: {{}} }}\nlisten: {{ health: \"{admin}\" }}\nupstreams:\n{upstreams}",
+            url = broker.url,
+            socket = broker.socket().display()
+        );
+        let path = write_config(folder.path(), "sidecar.yaml", &config);
+        let process = Process::program("symbolon-sidecar", "run", &path);
+        let mut sidecar = Self { admin, folder, process };
+        alive(&mut sidecar.process, admin).await;
+        ready(admin).await;
+        sidecar
     }
 }
 

@@ -85,7 +85,7 @@ fn run(mut command: Command, token: &str) -> Value {
 }
 
 /// Where `scripts/setup` puts what the tests need.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let named =
         |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     named("SYMBOLON_CACHE")

@@ -17,4 +17,5 @@ mod revoking;
 mod rotation;
 mod scripts;
 mod stages;
+mod streaming;
 mod verifying;

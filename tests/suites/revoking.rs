@@ -2,6 +2,7 @@
 //! Not here: who may revoke what (`exchanging::inspecting`).
 
 mod feed;
+mod streams;
 
 use std::time::Duration;
 
@@ -29,12 +30,17 @@ struct Revoking {
 
 impl Revoking {
     async fn start(more: &str) -> Self {
+        Self::with_routes(more, "").await
+    }
+
+    /// The same with further routes.
+    async fn with_routes(more: &str, routes: &str) -> Self {
         let client = TestIssuer::new("tester").jwks().to_string();
         let broker = Broker::start_clients(&[("tester", &client)], "", FEED_POLICY).await;
         let api = Api::start().await;
         let config = format!(
             "issuers: [{{ name: broker, issuer: \"{url}\", dev: true, audiences: [\"{NOTES}\"], binding: when_bound, revocations: {{ evidence: {{ unix: {{}} }}, socket: {socket}{more} }} }}]\n\
-             routes: [{{ name: notes, match: {{ path: /notes/** }}, resource: \"{NOTES}\", upstream: {{ url: \"http://{api}\" }}, stages: [{{ verify: {{ issuers: [broker] }} }}] }}]\n",
+             routes:\n\x20 - {{ name: notes, match: {{ path: /notes/** }}, resource: \"{NOTES}\", upstream: {{ url: \"http://{api}\" }}, stages: [{{ verify: {{ issuers: [broker] }} }}] }}\n{routes}",
             url = broker.url,
             socket = broker.socket().display(),
             api = api.address,

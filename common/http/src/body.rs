@@ -1,6 +1,8 @@
 //! The body of every request that we receive and every answer that we forward.
 //! Not a buffer: what is received streams through, frame by frame, unless somebody asks for all of it.
 
+mod leash;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,14 +16,14 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use crate::forward::places::Place;
+pub(crate) use leash::{Leash, Manner};
+
+use crate::streams::Ending;
 
 /// A body: nothing, some bytes, or a stream from a peer.
 #[derive(Debug, Default)]
 pub struct Body {
     content: Content,
-    /// Held until the body is dropped.
-    place: Option<Place>,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +40,7 @@ struct Stream {
     limits: StreamLimits,
     received: u64,
     stalled: Option<Pin<Box<Sleep>>>,
+    leash: Leash,
 }
 
 /// What a received body may cost.
@@ -67,6 +70,9 @@ pub enum BodyError {
         /// How long we waited.
         after: Duration,
     },
+    /// Its holder has no right to it any more.
+    #[error("the right to this stream has ended")]
+    Ended(Ending),
 }
 
 impl BodyError {
@@ -81,24 +87,28 @@ impl Body {
     /// A body without bytes.
     #[must_use]
     pub const fn empty() -> Self {
-        Self::of(Content::Empty)
+        Self { content: Content::Empty }
     }
 
     /// A body that a peer sends us.
     pub(crate) fn received(incoming: Incoming, limits: StreamLimits) -> Self {
+        Self::leashed(incoming, limits, Leash::default())
+    }
+
+    /// A body that a peer sends us, for as long as `leash` lets it.
+    pub(crate) fn leashed(incoming: Incoming, limits: StreamLimits, leash: Leash) -> Self {
         if http_body::Body::is_end_stream(&incoming) {
             return Self::empty();
         }
-        Self::of(Content::Stream(Stream { incoming, limits, received: 0, stalled: None }))
+        Self { content: Content::Stream(Stream { incoming, limits, received: 0, stalled: None, leash }) }
     }
 
-    const fn of(content: Content) -> Self {
-        Self { content, place: None }
-    }
-
-    /// The same, holding the place of its request at an upstream.
-    pub(crate) fn holding(mut self, place: Place) -> Self {
-        self.place = Some(place);
+    /// Lets the sender pause for up to `idle` instead of what its listener allows strangers.
+    #[must_use]
+    pub fn with_patience(mut self, idle: Duration) -> Self {
+        if let Content::Stream(stream) = &mut self.content {
+            stream.limits.idle = Some(idle);
+        }
         self
     }
 
@@ -120,7 +130,7 @@ impl Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() { Self::empty() } else { Self::of(Content::Whole(bytes)) }
+        if bytes.is_empty() { Self::empty() } else { Self { content: Content::Whole(bytes) } }
     }
 }
 
@@ -157,7 +167,18 @@ impl http_body::Body for Body {
                 self.content = Content::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Content::Stream(stream) => stream.poll_frame(cx),
+            Content::Stream(stream) => {
+                let ending = match stream.leash.over() {
+                    Some(ending) => ending,
+                    None => match stream.poll_frame(cx) {
+                        Poll::Ready(frame) => return Poll::Ready(frame),
+                        Poll::Pending => ready!(stream.leash.poll_over(cx)),
+                    },
+                };
+                let last = stream.leash.end(ending);
+                self.content = Content::Empty;
+                Poll::Ready(Some(last))
+            }
         }
     }
 
@@ -227,8 +248,9 @@ impl Stream {
 /// Removes what must not be said after the fact: framing, routing, credentials, connection options
 /// (RFC 9110 §6.5.1).
 fn remove_forbidden_trailers(trailers: &mut HeaderMap) {
-    const FORBIDDEN: [HeaderName; 14] = [
+    const FORBIDDEN: [HeaderName; 15] = [
         header::AUTHORIZATION,
+        HeaderName::from_static("dpop"),
         header::CACHE_CONTROL,
         header::CONNECTION,
         header::CONTENT_ENCODING,

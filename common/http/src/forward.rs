@@ -6,10 +6,14 @@ mod cleared;
 mod connector;
 mod error;
 mod fields;
+mod handshake;
+mod lanes;
 mod outgoing;
-pub(crate) mod places;
+mod places;
+mod upload;
 mod upstream;
 
+use std::future::Future;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,32 +21,38 @@ use std::time::Duration;
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioTimer;
+use hyper_util::client::legacy::Error as ExchangeError;
 use symbolon_daemon::Lifecycle;
 
 pub use cleared::Cleared;
 pub use error::{ForwardError, TimeoutStage};
+pub(crate) use lanes::Lane;
+pub use outgoing::TrailerFilter;
+pub(crate) use places::Place;
+pub(crate) use upload::Upload;
 pub use upstream::{Upstream, UpstreamError};
 
-use crate::body::{Body, StreamLimits};
-use crate::executor::LifecycleExecutor;
-use crate::target::{RequestTarget, asks_for_upgrade, check_framing, check_method};
+use crate::body::{Body, Leash, Manner, StreamLimits};
+use crate::streams::{Ending, Guard};
+use crate::target::{RequestTarget, check_framing, check_method};
 use crate::tls::{self, TlsError};
-use connector::{TimedConnector, connector};
+use crate::upgrade::{self, Asked};
+use await_answer::Waited;
+use lanes::Lanes;
 use outgoing::Outgoing;
 use places::Places;
 
 /// Sends requests on, for callers that can prove by a `P` that they may.
 ///
-/// Connections are pooled by upstream and speak HTTP/1.1. Bodies stream both ways with back pressure and are
-/// never held. A request is sent again only if not one byte of it had been written to a connection that
-/// turned out to be closed.
+/// Connections are pooled by upstream and speak HTTP/1.1, or HTTP/2 if the options say so. Bodies stream both ways with
+/// back pressure and are never held. A request is sent again only if not one byte of it had been written to a connection
+/// that turned out to be closed. A WebSocket handshake goes up by HTTP/1.1 always; what comes of it is a tunnel that
+/// lives on the client's connection.
 pub struct Forwarder<P> {
-    client: Client<TimedConnector, Outgoing>,
+    lanes: Lanes,
     answer_timeout: Duration,
     max_request_body: Option<u64>,
     places: Arc<Places>,
@@ -51,14 +61,14 @@ pub struct Forwarder<P> {
 
 impl<P> std::fmt::Debug for Forwarder<P> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Forwarder").field("client", &self.client).finish_non_exhaustive()
+        formatter.debug_struct("Forwarder").field("lanes", &self.lanes).finish_non_exhaustive()
     }
 }
 
 impl<P> Clone for Forwarder<P> {
     fn clone(&self) -> Self {
         Self {
-            client: self.client.clone(),
+            lanes: self.lanes.clone(),
             answer_timeout: self.answer_timeout,
             max_request_body: self.max_request_body,
             places: Arc::clone(&self.places),
@@ -84,6 +94,8 @@ pub struct ForwardOptions {
     pub max_request_body: Option<u64>,
     /// Trusts only the certificates in this PEM file, instead of the bundled web roots.
     pub ca_file: Option<PathBuf>,
+    /// The upstream speaks HTTP/2: without TLS by prior knowledge, with TLS by ALPN. Default: HTTP/1.1.
+    pub http2: bool,
 }
 
 impl Default for ForwardOptions {
@@ -96,6 +108,7 @@ impl Default for ForwardOptions {
             max_requests: 4096,
             max_request_body: None,
             ca_file: None,
+            http2: false,
         }
     }
 }
@@ -107,14 +120,8 @@ impl<P: Cleared> Forwarder<P> {
     /// When the CA file cannot be read or holds no usable certificate.
     pub fn new(options: &ForwardOptions, lifecycle: &Lifecycle) -> Result<Self, TlsError> {
         let tls = tls::client_config(options.ca_file.as_deref())?;
-        let client = Client::builder(LifecycleExecutor::background("http_upstream", lifecycle))
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(options.idle_timeout)
-            .pool_max_idle_per_host(options.max_idle)
-            .build(connector(tls, options.connect_timeout));
         Ok(Self {
-            client,
+            lanes: Lanes::new(options, &tls, lifecycle),
             answer_timeout: options.answer_timeout,
             max_request_body: options.max_request_body,
             places: Arc::new(Places::new(options.max_requests)),
@@ -125,38 +132,73 @@ impl<P: Cleared> Forwarder<P> {
     /// Sends `request` where `cleared` says, in the form that `cleared` gives it, and answers with what came.
     ///
     /// # Errors
-    /// When the request is not fit to be forwarded, and when the upstream gives no proper answer.
-    pub async fn forward(&self, cleared: P, request: Request<Body>) -> Result<Response<Body>, ForwardError> {
+    /// When the request is not fit to be forwarded, when the upstream gives no proper answer, and when the guard of
+    /// `cleared` ends the exchange before the answer.
+    pub async fn forward(
+        &self,
+        mut cleared: P,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, ForwardError> {
         let (mut head, body) = request.into_parts();
-        self.check(&head, &body)?;
+        let guard = cleared.take_guard();
+        let asked = self.check(&head, &body)?;
         let place = self.places.enter(cleared.upstream().authority());
         let place = place.ok_or_else(|| ForwardError::busy(cleared.upstream()))?;
-        rewrite(&mut head, &cleared)?;
-        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+        let mut leash = Leash { guard, places: (None, Some(place)), ..Leash::default() };
+        if asked == Asked::WebSocket {
+            // Boxed: a handshake must not make the future of every request large.
+            return Box::pin(self.shake_hands(cleared, head, leash)).await;
+        }
+        let may_end_by_trailers = head.version == Version::HTTP_2;
+        let http2 = self.lanes.is_http2();
+        rewrite(&mut head, &cleared, http2)?;
+        if !http2 && !body.is_end_stream() && body.size_hint().exact().is_none() {
             // hyper takes a GET or HEAD of unknown length for one without a body, and would drop it.
             head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        let (body, progress) = Outgoing::new(body, self.max_request_body);
-        let answer = self.client.request(Request::from_parts(head, body));
-        let upstream = cleared.upstream();
-        let answer = await_answer::within(self.answer_timeout, progress.as_deref(), answer)
-            .await
-            .ok_or_else(|| ForwardError::timeout(upstream, TimeoutStage::Answer))?
-            .map_err(|error| ForwardError::classify(upstream, error))?;
-        Ok(accept(answer, &cleared)?.map(|body| body.holding(place)))
+        let trailers = cleared.trailer_filter().filter(|_| http2);
+        let (body, upload) = Outgoing::new(body, self.max_request_body, trailers);
+        let (sender, lane) = self.lanes.next();
+        let answer = sender.request(Request::from_parts(head, body));
+        (leash.upload, leash.places.0) = (upload, lane);
+        let answer = self.wait(&cleared, &mut leash, answer).await?;
+        if may_end_by_trailers && is_grpc(answer.headers()) {
+            leash.manner = Manner::GrpcStatus;
+        }
+        accept(answer, &cleared, leash)
+    }
+
+    /// Waits for the head of an answer, for as long as the leash lets it.
+    async fn wait(
+        &self,
+        cleared: &P,
+        leash: &mut Leash,
+        answer: impl Future<Output = Result<Response<Incoming>, ExchangeError>>,
+    ) -> Result<Response<Incoming>, ForwardError> {
+        let deadline = leash.guard.as_ref().and_then(Guard::deadline);
+        let upload = leash.upload.as_deref();
+        let answer = match await_answer::within(self.answer_timeout, deadline, upload, answer).await {
+            Waited::Answered(answer) => answer,
+            Waited::TooLong => return Err(ForwardError::timeout(cleared.upstream(), TimeoutStage::Answer)),
+            Waited::Over => return Err(ForwardError::Ended(Ending::Expired)),
+        };
+        let answer = answer.map_err(|error| ForwardError::classify(cleared.upstream(), error))?;
+        // The wait has looked at the time.
+        match leash.guard.as_mut().and_then(Guard::revoked) {
+            Some(ending) => Err(ForwardError::Ended(ending)),
+            None => Ok(answer),
+        }
     }
 
     /// Refuses what cannot be forwarded as one unambiguous request.
-    fn check(&self, head: &Parts, body: &Body) -> Result<(), ForwardError> {
+    fn check(&self, head: &Parts, body: &Body) -> Result<Asked, ForwardError> {
         RequestTarget::parse(head)?;
         check_framing(head)?;
-        if asks_for_upgrade(head) {
-            return Err(ForwardError::UpgradeNotAllowed);
-        }
+        let asked = upgrade::asked(head)?;
         check_method(head)?;
         match self.max_request_body {
             Some(limit) if body.size_hint().lower() > limit => Err(ForwardError::TooLarge { limit }),
-            _ => Ok(()),
+            _ => Ok(asked),
         }
     }
 }
@@ -165,12 +207,12 @@ impl<P: Cleared> Forwarder<P> {
 ///
 /// SECURITY: what the client says about the connection takes effect first, and only then does `cleared` set
 /// its fields; in the other order `Connection: x-workload-id` would remove what we vouch for.
-fn rewrite<P: Cleared>(head: &mut Parts, cleared: &P) -> Result<(), ForwardError> {
+fn rewrite<P: Cleared>(head: &mut Parts, cleared: &P, http2: bool) -> Result<(), ForwardError> {
     let trailers_welcome = fields::accepts_trailers(&head.headers);
     fields::remove_hop_by_hop(&mut head.headers);
     // Written anew from the body itself, which hyper has parsed.
     head.headers.remove(header::CONTENT_LENGTH);
-    // Request trailers are not forwarded, so none is announced; 100-continue is ours to answer.
+    // HTTP/2 needs no announcement of trailers, HTTP/1.1 gets none; 100-continue is ours to answer.
     head.headers.remove(header::TRAILER);
     head.headers.remove(header::EXPECT);
     fields::join_cookies(&mut head.headers);
@@ -178,33 +220,56 @@ fn rewrite<P: Cleared>(head: &mut Parts, cleared: &P) -> Result<(), ForwardError
     head.headers.insert(header::HOST, upstream.host().clone());
     cleared.edit_request(&mut head.headers);
     if trailers_welcome {
-        // RFC 9110 §10.1.4: who sends TE also names it in Connection.
         head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        head.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        if !http2 {
+            // RFC 9110 §10.1.4: who sends TE also names it in Connection.
+            head.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        }
+    }
+    if http2 {
+        // `:authority` says it (RFC 9113 §8.3.1).
+        head.headers.remove(header::HOST);
     }
     let received = head.uri.path_and_query();
     head.uri = upstream.uri(cleared.path_and_query().or(received))?;
-    head.version = Version::HTTP_11;
+    head.version = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
     // Nothing of the incoming connection has a meaning on the outgoing one.
     head.extensions.clear();
     Ok(())
 }
 
 /// Turns a received answer into the one that is passed back.
-fn accept<P: Cleared>(answer: Response<Incoming>, cleared: &P) -> Result<Response<Body>, ForwardError> {
+fn accept<P: Cleared>(
+    answer: Response<Incoming>,
+    cleared: &P,
+    leash: Leash,
+) -> Result<Response<Body>, ForwardError> {
     let (mut head, body) = answer.into_parts();
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        // We never ask for another protocol.
+        // Nobody asked for another protocol.
         return Err(ForwardError::protocol(cleared.upstream()));
     }
-    fields::remove_hop_by_hop(&mut head.headers);
-    // No answer has a use for this field; one that echoes it would give our credential to the client.
-    head.headers.remove(header::AUTHORIZATION);
+    clean(&mut head.headers, cleared);
     if body.size_hint().exact().is_none() {
         head.headers.remove(header::CONTENT_LENGTH);
     }
-    cleared.edit_response(&mut head.headers);
     head.version = Version::HTTP_11;
     head.extensions.clear();
-    Ok(Response::from_parts(head, Body::received(body, StreamLimits::default())))
+    Ok(Response::from_parts(head, Body::leashed(body, StreamLimits::default(), leash)))
+}
+
+/// Removes from an answer what belongs to its connection, and gives `cleared` the last word.
+fn clean<P: Cleared>(headers: &mut HeaderMap, cleared: &P) {
+    fields::remove_hop_by_hop(headers);
+    // No answer has a use for this field; one that echoes it would give our credential to the client.
+    headers.remove(header::AUTHORIZATION);
+    cleared.edit_response(headers);
+}
+
+/// Whether an answer ends with the trailers of gRPC: `application/grpc`, alone or with a format behind it. Not gRPC-Web,
+/// which carries them in its body.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }

@@ -7,7 +7,10 @@ pub mod client;
 mod executor;
 pub mod forward;
 pub mod server;
+pub mod streams;
 pub mod target;
 pub mod tls;
+pub mod tunnel;
+pub mod upgrade;
 
 pub use body::{Body, BodyError};

@@ -1,10 +1,10 @@
 //! Whom and what a request addresses, read once and strictly.
 //! Not routing and not path rules: it only makes sure that there is one answer to read.
 
-use http::header::{HOST, TRANSFER_ENCODING, UPGRADE};
+use http::Version;
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{Method, Version};
 
 /// Why a request has no single, clear target or framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -95,12 +95,6 @@ impl<'a> RequestTarget<'a> {
     }
 }
 
-/// Whether `head` asks to leave HTTP: `Upgrade`, `CONNECT`.
-#[must_use]
-pub fn asks_for_upgrade(head: &Parts) -> bool {
-    head.method == Method::CONNECT || head.headers.contains_key(UPGRADE)
-}
-
 /// Checks that the method asks for a resource and not for the request or the connection itself.
 ///
 /// SECURITY: a server answers `TRACE` (RFC 9110 §9.3.8; `TRACK` in old servers) with the request as it arrived, so
@@ -108,7 +102,8 @@ pub fn asks_for_upgrade(head: &Parts) -> bool {
 /// every server.
 ///
 /// # Errors
-/// For `TRACE` and `TRACK`, and for `CONNECT` in another spelling; exactly so written it [asks for an upgrade](asks_for_upgrade).
+/// For `TRACE` and `TRACK`, and for `CONNECT` in every spelling; exactly so written it [asks to leave
+/// HTTP](crate::upgrade::asked) first.
 pub fn check_method(head: &Parts) -> Result<(), MalformedRequest> {
     let method = head.method.as_str();
     let refused = ["TRACE", "TRACK", "CONNECT"].iter().any(|refused| method.eq_ignore_ascii_case(refused));

@@ -10,6 +10,8 @@ use symbolon_identity::{Audience, RouteName};
 
 use super::StageConfig;
 
+use super::StreamsConfig;
+
 /// One route.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +35,9 @@ pub struct RouteConfig {
     /// Hands the caller's credential on to the upstream.
     #[serde(default)]
     pub forward_credential: bool,
+    /// How WebSockets and other long exchanges are kept.
+    #[serde(default)]
+    pub streams: StreamsConfig,
 }
 
 /// Which requests a route answers.
@@ -58,6 +63,9 @@ pub struct UpstreamConfig {
     /// PEM file with the authorities of an https upstream; default: the public ones.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// The upstream speaks HTTP/2, as gRPC needs: by ALPN with `https`, by prior knowledge with `http`.
+    #[serde(default)]
+    pub http2: bool,
     /// How long connecting may take; default 5 s.
     #[serde(default)]
     pub connect_timeout: Option<HumanDuration>,

@@ -7,10 +7,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::{Method, Request, Response};
+use http::header::UPGRADE;
+use http::{Method, Request, Response, StatusCode};
 use symbolon_http::Body;
 use symbolon_http::forward::ForwardError;
 use symbolon_http::server::{ConnectionInfo, Handler};
+use symbolon_http::streams::Ending;
 use symbolon_identity::{ReasonCode, Timestamp};
 use symbolon_wire::paths::PROTECTED_RESOURCE_METADATA;
 
@@ -24,6 +26,7 @@ use crate::metrics::AdmittedCaller;
 use crate::paths::CanonicalPath;
 use crate::rejection::Rejection;
 use crate::request::{self, RequestView};
+use crate::streams::{Handshake, Open, Sockets};
 use crate::trail::Trail;
 
 /// The reverse proxy front.
@@ -32,19 +35,28 @@ pub struct Proxy {
     shared: Arc<Shared>,
 }
 
+/// What all requests share.
 #[derive(Debug)]
-struct Shared {
-    house: Arc<ArcSwap<House>>,
-    trail: Arc<Trail>,
-    ids: Arc<Ids>,
-    now: Now,
+pub struct Shared {
+    /// The house at the moment of each request.
+    pub house: Arc<ArcSwap<House>>,
+    /// Where decisions are reported.
+    pub trail: Arc<Trail>,
+    /// Numbers for decisions.
+    pub ids: Arc<Ids>,
+    /// The time.
+    pub now: Now,
+    /// The exchanges that are open.
+    pub open: Open,
+    /// Counts WebSockets.
+    pub sockets: Sockets,
 }
 
 impl Proxy {
-    /// A front on the house that `house` holds at the moment of each request.
+    /// A front for these.
     #[must_use]
-    pub fn new(house: Arc<ArcSwap<House>>, trail: Arc<Trail>, ids: Arc<Ids>, now: Now) -> Self {
-        Self { shared: Arc::new(Shared { house, trail, ids, now }) }
+    pub fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
     }
 }
 
@@ -63,6 +75,7 @@ impl Shared {
         let house = self.house.load_full();
         let (head, body) = request.into_parts();
         let source = head.extensions.get::<ConnectionInfo>().and_then(request::source);
+        let knocks = head.headers.contains_key(UPGRADE);
         let decided = match RequestView::read(&head) {
             Ok(view) => match metadata(&house.judge, &view) {
                 Some(Ok(answer)) => return answer,
@@ -71,22 +84,65 @@ impl Shared {
             },
             Err(rejection) => Err(Refused { rejection, route: None }),
         };
-        let failed = match decided {
-            Ok(admitted) => {
+        let failed = match decided.and_then(|admitted| self.held(admitted)) {
+            Ok(mut admitted) => {
                 self.note(&admitted, source, now);
                 let (route, method, uri) =
                     (Arc::clone(admitted.route()), head.method.clone(), head.uri.clone());
+                if knocks {
+                    admitted.count_socket(&self.sockets);
+                }
+                let body = patient(body, &admitted);
                 match house.forward(admitted, Request::from_parts(head, body)).await {
-                    Ok(answer) => return answer,
+                    Ok(answer) => {
+                        if knocks {
+                            self.sockets.handshake(Some(&route.name), outcome(&answer));
+                        }
+                        return answer;
+                    }
                     Err(error) => (Refused { rejection: failure(&error), route: Some(route) }, method, uri),
                 }
             }
             Err(refused) => (refused, head.method, head.uri),
         };
-        let (Refused { rejection, route }, method, uri) = failed;
+        let (refused, method, uri) = failed;
+        if knocks {
+            let route = refused.route.as_ref().map(|route| &route.name);
+            self.sockets.handshake(route, Handshake::Rejected(refused.rejection.code()));
+        }
+        self.reject(refused, source, now, &decisions::shown(&method, uri.path()))
+    }
+
+    /// Takes in what was admitted, so that it ends with its caller's right.
+    ///
+    /// SECURITY: who was judged before a revocation was told and is taken in after the streams were looked through escapes
+    /// both. So it is looked at once more, by the configuration that is in force then.
+    fn held(&self, mut admitted: Admitted) -> Result<Admitted, Refused> {
+        // Anew, because a decision may have waited for keys.
+        let moment = self.now.moment();
+        admitted.hold(&self.open, moment);
+        let feeds = &self.house.load().keys.feeds;
+        match admitted.caller() {
+            Caller::Verified { caller, .. } if feeds.revoke(caller, moment.second()) => {
+                let rejection = Rejection::new(ReasonCode::Revoked).of(caller);
+                Err(Refused { rejection, route: Some(Arc::clone(admitted.route())) })
+            }
+            Caller::Verified { .. } | Caller::Anonymous => Ok(admitted),
+        }
+    }
+
+    /// Answers a rejected request, and reports it.
+    fn reject(
+        &self,
+        refused: Refused,
+        source: Option<IpAddr>,
+        now: Timestamp,
+        request: &str,
+    ) -> Response<Body> {
+        let Refused { rejection, route } = refused;
         let at = Circumstances { id: self.ids.decision(now), time: now, route, source };
         let answer = answer::rejected(&rejection, at.route.as_deref(), at.id.clone());
-        self.trail.rejected(Rejected { at, rejection, request: decisions::shown(&method, uri.path()) });
+        self.trail.rejected(Rejected { at, rejection, request: request.to_owned() });
         answer
     }
 
@@ -108,6 +164,18 @@ impl Shared {
         self.trail.permitted(admitted.permits());
         self.trail.metrics().admitted(kind);
     }
+}
+
+/// A verified caller may be silent within a request for as long as its route says: its token ends the request anyway.
+fn patient(body: Body, admitted: &Admitted) -> Body {
+    match admitted.caller() {
+        Caller::Verified { .. } => body.with_patience(admitted.route().streams.idle_timeout),
+        Caller::Anonymous => body,
+    }
+}
+
+fn outcome(answer: &Response<Body>) -> Handshake {
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS { Handshake::Accepted } else { Handshake::Refused }
 }
 
 /// RFC 9728 §3: the gateway itself answers for the resources behind it, and no route can.
@@ -132,7 +200,9 @@ fn failure(error: &ForwardError) -> Rejection {
         ForwardError::Malformed(_) | ForwardError::Address(_) | ForwardError::ClientAborted => {
             ReasonCode::MalformedRequest
         }
-        ForwardError::UpgradeNotAllowed => ReasonCode::UpgradeNotAllowed,
+        ForwardError::UpgradeNotAllowed(_) => ReasonCode::UpgradeNotAllowed,
+        ForwardError::Ended(Ending::Expired) => ReasonCode::Expired,
+        ForwardError::Ended(Ending::Revoked) => ReasonCode::Revoked,
         ForwardError::TooLarge { .. } => ReasonCode::TooLarge,
         ForwardError::UpstreamUnavailable { .. } | ForwardError::UpstreamProtocol { .. } => {
             ReasonCode::UpstreamUnavailable

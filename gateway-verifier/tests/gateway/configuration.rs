@@ -45,6 +45,13 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ),
     ("    resource: https://orders.internal\n", "", "routes[0]", "`verify` needs `resource`"),
     (
+        "    resource: https://orders.internal\n",
+        "    resource: https://orders.internal\n    streams: { idle_timeout: 0s }\n",
+        "routes[0].streams.idle_timeout",
+        "end at once",
+    ),
+    ("routes:\n", "limits: { streams: 0 }\nroutes:\n", "limits.streams", "would be refused"),
+    (
         "resource: https://orders.internal",
         "resource: https://other.internal",
         "routes[0].resource",

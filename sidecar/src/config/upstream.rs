@@ -14,6 +14,7 @@ use super::LocalListen;
 /// An API that the app calls through us.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key that an operator reads alone")]
 pub struct UpstreamConfig {
     /// Its name, in metrics and for the token endpoint.
     pub name: UpstreamName,
@@ -26,6 +27,9 @@ pub struct UpstreamConfig {
     /// The only certificate authorities (PEM) that may vouch for the target; without it, the public ones.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// The target speaks HTTP/2, as gRPC needs: by ALPN with `https`, by prior knowledge with `http`.
+    #[serde(default)]
+    pub http2: bool,
     /// Allows `http` to a target that is not this machine. The token can then be read on the way.
     #[serde(default)]
     pub allow_plaintext: bool,

@@ -7,7 +7,8 @@ use http::request::Parts;
 use http::{Request, Response};
 use symbolon_http::Body;
 use symbolon_http::forward::Forwarder;
-use symbolon_http::target::{asks_for_upgrade, check_framing, check_method};
+use symbolon_http::target::{check_framing, check_method};
+use symbolon_http::upgrade;
 use symbolon_proof::ProofKey;
 
 use super::gate::Gate;
@@ -74,9 +75,7 @@ impl Reverse {
 
     /// What can be refused before a credential is even looked at.
     fn check(&self, head: &Parts) -> Result<(), TurnedAway> {
-        if asks_for_upgrade(head) {
-            return Err(TurnedAway::Upgrade);
-        }
+        upgrade::asked(head).map_err(|_| TurnedAway::Upgrade)?;
         check_framing(head).and_then(|()| check_method(head)).map_err(|_| TurnedAway::Malformed)?;
         match self.app_authorization {
             AppAuthorization::Refuse if has_credentials(&head.headers) => Err(TurnedAway::AppCredential),

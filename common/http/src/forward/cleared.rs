@@ -4,7 +4,10 @@
 use http::HeaderMap;
 use http::uri::PathAndQuery;
 
+use super::outgoing::TrailerFilter;
 use super::upstream::Upstream;
+use crate::streams::Guard;
+use crate::tunnel::Terms;
 
 /// Proof that a request may be sent to an upstream, and how it looks when it is.
 ///
@@ -28,4 +31,20 @@ pub trait Cleared: Send + Sync {
 
     /// The last word on the answer's header fields, whose hop-by-hop fields and `Authorization` are gone.
     fn edit_response(&self, _headers: &mut HeaderMap) {}
+
+    /// What removes from a request's trailers all that the client may not say. Without it they are not forwarded; to an
+    /// HTTP/1.1 upstream they never are.
+    fn trailer_filter(&self) -> Option<TrailerFilter> {
+        None
+    }
+
+    /// What ends the exchange before its end. Asked once.
+    fn take_guard(&mut self) -> Option<Guard> {
+        None
+    }
+
+    /// How a WebSocket is kept that comes of it. Asked once, and only if one does.
+    fn tunnel_terms(&mut self) -> Terms {
+        Terms::default()
+    }
 }

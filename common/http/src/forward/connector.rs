@@ -33,14 +33,18 @@ pub(super) enum ConnectError {
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// A connector with the roots of `tls`. The TLS name is the upstream's host, nothing else.
-pub(super) fn connector(tls: ClientConfig, limit: Duration) -> TimedConnector {
+/// A connector with the roots of `tls`, which asks for one protocol. The TLS name is the upstream's host, nothing else.
+pub(super) fn connector(tls: ClientConfig, limit: Duration, http2: bool) -> TimedConnector {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(Duration::from_mins(1)));
-    let inner =
-        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    let inner = if http2 {
+        builder.enable_http2().wrap_connector(tcp)
+    } else {
+        builder.enable_http1().wrap_connector(tcp)
+    };
     TimedConnector { inner, limit }
 }
 

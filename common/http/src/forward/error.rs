@@ -8,7 +8,9 @@ use super::connector::ConnectError;
 use super::upstream::{Upstream, UpstreamError};
 use crate::body::BodyError;
 use crate::client::cause;
+use crate::streams::Ending;
 use crate::target::MalformedRequest;
+use crate::upgrade::UpgradeRefused;
 
 /// Why there is no answer to pass back.
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +19,8 @@ pub enum ForwardError {
     #[error("the request is malformed")]
     Malformed(#[from] MalformedRequest),
     /// The request asks for another protocol.
-    #[error("protocol upgrades are not allowed")]
-    UpgradeNotAllowed,
+    #[error(transparent)]
+    UpgradeNotAllowed(#[from] UpgradeRefused),
     /// The request's body is larger than allowed.
     #[error("the request is larger than {limit} bytes")]
     TooLarge {
@@ -28,6 +30,9 @@ pub enum ForwardError {
     /// The client did not send all of its request.
     #[error("the client did not finish its request")]
     ClientAborted,
+    /// Its holder lost the right to it before the answer began.
+    #[error("the right to this request ended while it waited for its answer")]
+    Ended(Ending),
     /// The path cannot be sent to this upstream.
     #[error("the request cannot be addressed to the upstream")]
     Address(#[from] UpstreamError),
@@ -86,7 +91,9 @@ impl ForwardError {
     pub const fn reason_code(&self) -> &'static str {
         match self {
             Self::Malformed(_) | Self::Address(_) | Self::ClientAborted => "malformed_request",
-            Self::UpgradeNotAllowed => "upgrade_not_allowed",
+            Self::UpgradeNotAllowed(_) => "upgrade_not_allowed",
+            Self::Ended(Ending::Expired) => "expired",
+            Self::Ended(Ending::Revoked) => "revoked",
             Self::TooLarge { .. } => "too_large",
             Self::UpstreamUnavailable { .. } | Self::UpstreamProtocol { .. } => "upstream_unavailable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
@@ -98,9 +105,10 @@ impl ForwardError {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::Address(_) | Self::ClientAborted | Self::UpgradeNotAllowed => {
+            Self::Malformed(_) | Self::Address(_) | Self::ClientAborted | Self::UpgradeNotAllowed(_) => {
                 StatusCode::BAD_REQUEST
             }
+            Self::Ended(_) => StatusCode::UNAUTHORIZED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UpstreamUnavailable { .. } | Self::UpstreamProtocol { .. } => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -113,9 +121,10 @@ impl ForwardError {
     pub const fn is_our_fault(&self) -> bool {
         match self {
             Self::Malformed(_)
-            | Self::UpgradeNotAllowed
+            | Self::UpgradeNotAllowed(_)
             | Self::TooLarge { .. }
             | Self::ClientAborted
+            | Self::Ended(_)
             | Self::Address(_) => false,
             Self::UpstreamUnavailable { .. }
             | Self::UpstreamTimeout { .. }
@@ -141,6 +150,7 @@ impl ForwardError {
         match cause::<BodyError>(&source) {
             Some(BodyError::TooLarge { limit }) => return Self::TooLarge { limit: *limit },
             Some(BodyError::Broken(_) | BodyError::Stalled { .. }) => return Self::ClientAborted,
+            Some(BodyError::Ended(ending)) => return Self::Ended(*ending),
             None => {}
         }
         if let Some(ConnectError::TimedOut) = cause::<ConnectError>(&source) {

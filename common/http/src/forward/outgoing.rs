@@ -3,42 +3,38 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 
+use super::upload::Upload;
 use crate::body::{Body, BodyError};
 
-/// A request's body with a limit, without trailers, and with its progress shown.
+/// What may stay of a request's trailers. They arrive after the decision.
+pub type TrailerFilter = fn(&mut HeaderMap);
+
+/// A request's body with a limit, and with its progress shown.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     body: Body,
     sent: u64,
     limit: Option<u64>,
-    progress: Option<Arc<Progress>>,
-}
-
-/// How far a body has come.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    frames: AtomicU64,
-    ended: AtomicBool,
-}
-
-impl Progress {
-    /// A number that changes whenever something has been sent, the end included.
-    pub(super) fn mark(&self) -> (u64, bool) {
-        (self.frames.load(Relaxed), self.ended.load(Relaxed))
-    }
+    /// Without one, trailers are not sent on.
+    trailers: Option<TrailerFilter>,
+    upload: Option<Arc<Upload>>,
 }
 
 impl Outgoing {
-    /// Wraps `body`. There is progress to show only if there is a body.
-    pub(super) fn new(body: Body, limit: Option<u64>) -> (Self, Option<Arc<Progress>>) {
-        let progress = (!body.is_end_stream()).then(Arc::<Progress>::default);
-        (Self { body, sent: 0, limit, progress: progress.clone() }, progress)
+    /// Wraps `body`. There is an upload to watch only if there is a body.
+    pub(super) fn new(
+        body: Body,
+        limit: Option<u64>,
+        trailers: Option<TrailerFilter>,
+    ) -> (Self, Option<Arc<Upload>>) {
+        let upload = (!body.is_end_stream()).then(Arc::<Upload>::default);
+        (Self { body, sent: 0, limit, trailers, upload: upload.clone() }, upload)
     }
 
     fn admit(&mut self, data: Bytes) -> Result<Frame<Bytes>, BodyError> {
@@ -50,9 +46,18 @@ impl Outgoing {
     }
 
     fn end(&self) {
-        if let Some(progress) = &self.progress {
-            progress.ended.store(true, Relaxed);
+        if let Some(upload) = &self.upload {
+            upload.end();
         }
+    }
+
+    /// SECURITY: trailers arrive after the decision, and some servers merge them into the header fields, where they
+    /// could speak for us. HTTP/1.1 upstreams get none (RFC 9110 §6.5.1 allows it); others, what the filter leaves.
+    fn last(&self, trailers: Option<HeaderMap>) -> Option<Frame<Bytes>> {
+        self.end();
+        let (mut trailers, filter) = (trailers?, self.trailers?);
+        filter(&mut trailers);
+        (!trailers.is_empty()).then(|| Frame::trailers(trailers))
     }
 }
 
@@ -64,22 +69,23 @@ impl http_body::Body for Outgoing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(ending) = self.upload.as_ref().and_then(|upload| upload.over()) {
+            return Poll::Ready(Some(Err(BodyError::Ended(ending))));
+        }
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            let over = self.upload.as_ref().map_or(Poll::Pending, |upload| upload.poll_over(cx));
+            return over.map(|ending| Some(Err(BodyError::Ended(ending))));
+        };
         let Some(frame) = frame else {
             self.end();
             return Poll::Ready(None);
         };
-        if let Some(progress) = &self.progress {
-            progress.frames.fetch_add(1, Relaxed);
+        if let Some(upload) = &self.upload {
+            upload.sent();
         }
-        // SECURITY: request trailers end here (RFC 9110 §6.5.1 allows it). They arrive after the decision, and
-        // some servers merge them into the header fields, where they could speak for us.
         Poll::Ready(match frame.map(Frame::into_data) {
             Ok(Ok(data)) => Some(self.admit(data)),
-            Ok(Err(_trailers)) => {
-                self.end();
-                None
-            }
+            Ok(Err(trailers)) => self.last(trailers.into_trailers().ok()).map(Ok),
             Err(error) => Some(Err(error)),
         })
     }

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::Request;
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use prometheus_client::metrics::counter::Counter;
@@ -25,6 +27,17 @@ use super::stream::Stream;
 use super::watch::{Activity, Answering, Phase, Watched};
 use crate::body::{Body, StreamLimits};
 use crate::executor::LifecycleExecutor;
+use crate::tunnel::{Parcel, Switch};
+
+/// The frames that every HTTP/2 peer accepts (RFC 9113 §4.2).
+const SMALLEST_FRAME: u32 = 16 * 1024;
+
+/// What a stream holds of an answer that its client does not take.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Streams of one connection that may be reset before we have looked at them, and by us because they were wrong.
+const MAX_EARLY_RESETS: usize = 20;
+const MAX_OUR_RESETS: usize = 256;
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +77,15 @@ pub(super) fn protocol(limits: &Limits, executor: LifecycleExecutor) -> Protocol
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.max_concurrent_streams)
+        // Also what a head may grow to by CONTINUATION frames: h2 closes the connection beyond it.
         .max_header_list_size(u32::try_from(limits.max_head_bytes).unwrap_or(u32::MAX))
+        .max_frame_size(SMALLEST_FRAME)
+        .initial_stream_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_send_buf_size(SEND_BUFFER)
+        // Rapid reset: streams that are opened and reset before we have looked at them, and those that we had to reset.
+        .max_pending_accept_reset_streams(MAX_EARLY_RESETS)
+        .max_local_error_reset_streams(MAX_OUR_RESETS)
         .keep_alive_interval(limits.idle_timeout)
         .keep_alive_timeout(limits.head_timeout);
     protocol
@@ -78,29 +99,64 @@ pub(super) async fn serve<H: Handler>(
     terms: Terms<'_>,
     shutdown: impl Future<Output = ()>,
 ) -> End {
-    let limits = terms.limits;
     let activity = Arc::new(Activity::default());
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let mut shutdown = pin!(shutdown);
+    let end = serve_http(stream, &info, handler, terms, (&activity, shutdown.as_mut())).await;
+    match activity.take_switch() {
+        // Here, so that a tunnel counts as the connection that it is. Boxed: few connections become one.
+        Some(switch) => {
+            Box::pin(switch.run(shutdown)).await;
+            End::Closed
+        }
+        None => end,
+    }
+}
+
+/// Serves requests until there are no more.
+async fn serve_http<H: Handler>(
+    stream: Stream,
+    info: &ConnectionInfo,
+    handler: H,
+    terms: Terms<'_>,
+    (activity, mut shutdown): (&Arc<Activity>, Pin<&mut impl Future<Output = ()>>),
+) -> End {
+    let limits = terms.limits;
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(activity)));
     let body_limits = StreamLimits { bytes: limits.max_body_bytes, idle: Some(limits.body_idle_timeout) };
     let service = service_fn(|request: Request<Incoming>| {
-        let open = activity.open(Arc::clone(terms.places).try_acquire_owned().ok());
+        let mut open = activity.open(Arc::clone(terms.places).try_acquire_owned().ok());
         let mut request = request.map(|incoming| Body::received(incoming, body_limits));
+        let asked = Switching::read(&mut request);
         request.extensions_mut().insert(info.clone());
         let answer = open.has_place().then(|| handler.handle(request));
         if answer.is_none() {
             terms.busy.inc();
         }
         async move {
+            let answer = match answer {
+                Some(answer) => Some(answer.await),
+                None => None,
+            };
+            open.answered();
             Ok::<_, Infallible>(match answer {
-                Some(answer) => answer.await.map(|body| Answering::new(body, open)),
-                None => busy::answer(open),
+                Some(mut answer) => {
+                    if let Some(switch) = asked.and_then(|asked| asked.settle(&mut answer)) {
+                        open.switch(switch);
+                    }
+                    answer.map(|body| Answering::new(body, open))
+                }
+                None => {
+                    let mut answer = busy::answer(open);
+                    // Nobody has agreed to anything, so that this can only close.
+                    let _ = asked.and_then(|asked| asked.settle(&mut answer));
+                    answer
+                }
             })
         }
     });
-    let mut connection = pin!(terms.protocol.serve_connection(io, service));
-    let mut shutdown = pin!(shutdown);
+    let mut connection = pin!(terms.protocol.serve_connection_with_upgrades(io, service));
     let mut draining = false;
-    let mut pace = Pace::new(&activity, limits);
+    let mut pace = Pace::new(activity, limits);
     poll_fn(|cx| {
         if !draining && shutdown.as_mut().poll(cx).is_ready() {
             draining = true;
@@ -118,6 +174,42 @@ pub(super) async fn serve<H: Handler>(
         }
     })
     .await
+}
+
+/// A request that asked for another protocol.
+struct Switching {
+    /// The client's side of it, where HTTP allows that.
+    client: Option<OnUpgrade>,
+    version: Version,
+}
+
+impl Switching {
+    fn read(request: &mut Request<Body>) -> Option<Self> {
+        let version = request.version();
+        let client = request.extensions_mut().remove::<OnUpgrade>();
+        // HTTP/1.0 knows no upgrade; who sends one anyway may believe in it.
+        let asked =
+            client.is_some() || (version < Version::HTTP_11 && request.headers().contains_key(UPGRADE));
+        asked.then_some(Self { client, version })
+    }
+
+    /// The tunnel that begins after an answer of 101; any other answer is the last on its connection.
+    ///
+    /// SECURITY: what the sender wrote behind such a request may be of the other protocol, and must not be read as the
+    /// next request.
+    fn settle<B>(self, answer: &mut Response<B>) -> Option<Switch> {
+        let tunnel = answer.extensions_mut().remove::<Parcel>().and_then(|parcel| parcel.unpack());
+        match (self.client, tunnel) {
+            (Some(client), Some(tunnel)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                Some(Switch::new(client, tunnel))
+            }
+            _ if self.version < Version::HTTP_2 => {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                None
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What to do with a connection that took too long.
@@ -148,7 +240,7 @@ impl<'a> Pace<'a> {
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Late> {
         loop {
             let untaken = self.activity.untaken_since().map(|since| since.elapsed());
-            if untaken.is_some_and(|age| age >= self.limits.write_timeout) {
+            if untaken.is_some_and(|age| age >= self.limits.write_timeout) || self.activity.is_wasteful() {
                 return Poll::Ready(Late::GiveUp);
             }
             let phase = self.activity.phase();

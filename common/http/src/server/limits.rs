@@ -40,6 +40,10 @@ pub struct Limits {
     pub max_body_bytes: Option<u64>,
     /// Requests at one time on one HTTP/2 connection. Default 128.
     pub max_concurrent_streams: u32,
+    /// Bytes of one HTTP/2 request that may arrive before its handler takes them. Default 256 KiB.
+    pub stream_window: u32,
+    /// The same for all requests of one HTTP/2 connection together. Default 1 MiB.
+    pub connection_window: u32,
 }
 
 impl Default for Limits {
@@ -57,6 +61,8 @@ impl Default for Limits {
             body_idle_timeout: Duration::from_mins(1),
             max_body_bytes: None,
             max_concurrent_streams: 128,
+            stream_window: 256 * 1024,
+            connection_window: 1024 * 1024,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -15,10 +16,19 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::stream::Stream;
+use crate::tunnel::Switch;
 
 /// The largest piece of an answer that is handed to HTTP/2 at once: the least that a peer must take to show that it
 /// reads. As large as the smallest limit of a frame (RFC 9113 §4.2).
 const PIECE: usize = 16 * 1024;
+
+/// HTTP/2 requests that a connection may take back at once, and the part of all its requests that is then too much: rapid
+/// reset costs us work and its sender nothing, and hyper counts only the streams that it has not begun.
+const ABANDONED: u64 = 200;
+const ABANDONED_PART: u64 = 2;
+
+/// A request that waited this long for its answer to begin was meant.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// The activity of one connection, counted by its socket and its requests.
 #[derive(Debug, Default)]
@@ -27,6 +37,8 @@ pub(super) struct Activity {
     open: AtomicU64,
     /// Requests so far.
     started: AtomicU64,
+    /// HTTP/2 requests that were taken back at once, before their answers began.
+    abandoned: AtomicU64,
     /// Reads that brought something.
     reads: AtomicU64,
     /// `reads` when the last request began or ended.
@@ -42,6 +54,8 @@ pub(super) struct Activity {
     /// When each HTTP/2 answer handed out a piece, if it has not been asked for more since. The peer's flow control
     /// holds such a piece back without a word from the socket.
     untaken: Mutex<BTreeMap<u64, Instant>>,
+    /// What the connection becomes once HTTP is over.
+    switch: Mutex<Option<Switch>>,
 }
 
 /// What a connection is doing. Two equal values mean that nothing has happened in between.
@@ -86,7 +100,19 @@ impl Activity {
     pub(super) fn open(self: &Arc<Self>, place: Option<OwnedSemaphorePermit>) -> OpenRequest {
         self.open.fetch_add(1, Relaxed);
         let number = self.started.fetch_add(1, Relaxed);
-        OpenRequest { activity: Arc::clone(self), number, place }
+        let unanswered = self.http2.load(Relaxed).then(Instant::now);
+        OpenRequest { activity: Arc::clone(self), number, place, unanswered }
+    }
+
+    /// Whether most requests are taken back as soon as they are made.
+    pub(super) fn is_wasteful(&self) -> bool {
+        let abandoned = self.abandoned.load(Relaxed);
+        abandoned >= ABANDONED && abandoned.saturating_mul(ABANDONED_PART) > self.started.load(Relaxed)
+    }
+
+    /// What the connection becomes, if a request changed its protocol.
+    pub(super) fn take_switch(&self) -> Option<Switch> {
+        self.switch.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Since when the peer has left a piece of some answer untaken.
@@ -105,12 +131,24 @@ pub(super) struct OpenRequest {
     activity: Arc<Activity>,
     number: u64,
     place: Option<OwnedSemaphorePermit>,
+    /// Since when it waits for its answer to begin; only on HTTP/2, where requests can be taken back one by one.
+    unanswered: Option<Instant>,
 }
 
 impl OpenRequest {
     /// Whether it is within the limit of its listener.
     pub(super) const fn has_place(&self) -> bool {
         self.place.is_some()
+    }
+
+    /// Its answer begins.
+    pub(super) fn answered(&mut self) {
+        self.unanswered = None;
+    }
+
+    /// The connection is a tunnel once this answer is sent.
+    pub(super) fn switch(&self, switch: Switch) {
+        *self.activity.switch.lock().unwrap_or_else(PoisonError::into_inner) = Some(switch);
     }
 
     fn is_http2(&self) -> bool {
@@ -120,6 +158,9 @@ impl OpenRequest {
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
+        if self.unanswered.is_some_and(|since| since.elapsed() < AT_ONCE) {
+            self.activity.abandoned.fetch_add(1, Relaxed);
+        }
         self.activity.untaken().remove(&self.number);
         self.activity.open.fetch_sub(1, Relaxed);
         self.activity.reads_then.store(self.activity.reads.load(Relaxed), Relaxed);

@@ -5,6 +5,7 @@
 mod client;
 mod drain;
 mod forward;
+mod http2;
 mod raw;
 mod server;
 mod smuggling;
@@ -13,3 +14,4 @@ mod tls;
 mod trouble;
 mod unix;
 mod upstream;
+mod websocket;

@@ -50,7 +50,10 @@ fn serve_tls(lifecycle: &Lifecycle, certificate: &Path, key: &Path) -> SocketAdd
     let address = bound.address().tcp().unwrap();
     let service = tower::service_fn(|request: Request<Body>| async move {
         assert!(request.extensions().get::<ConnectionInfo>().unwrap().is_tls());
-        Ok::<_, Infallible>(Response::new(Body::from("over TLS")))
+        let version = format!("{:?}", request.version());
+        Ok::<_, Infallible>(
+            Response::builder().header("x-version", version).body(Body::from("over TLS")).unwrap(),
+        )
     });
     Server::new("tls", bound).tls(ServerTls::load(certificate, key).unwrap()).serve(service, lifecycle);
     address
@@ -86,13 +89,16 @@ async fn the_forwarder_speaks_tls_to_whom_it_trusts() {
     let lifecycle = lifecycle();
     let address = serve_tls(&lifecycle, &ours, &key);
     let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-    let pass = |host: &str| Pass {
-        upstream: format!("https://{host}:{}", address.port()).parse().unwrap(),
-        path: None,
-    };
+    let pass = |host: &str| Pass::at(&format!("https://{host}:{}", address.port()));
     let trusting = ForwardOptions { ca_file: Some(ours), ..ForwardOptions::default() };
-    let answer = exchange(proxy(&lifecycle, &trusting, pass("localhost")), request).await;
-    assert!(answer.ends_with("over TLS"), "{answer}");
+    for (http2, version) in [(false, "HTTP/1.1"), (true, "HTTP/2.0")] {
+        let options = ForwardOptions { http2, ..trusting.clone() };
+        let answer = exchange(proxy(&lifecycle, &options, pass("localhost")), request).await;
+        assert!(
+            answer.ends_with("over TLS") && answer.contains(&format!("x-version: {version}")),
+            "{answer}"
+        );
+    }
     for (options, host) in [(&ForwardOptions::default(), "localhost"), (&trusting, "127.0.0.1")] {
         let answer = exchange(proxy(&lifecycle, options, pass(host)), request).await;
         assert_eq!(status(&answer), 502, "{answer}");

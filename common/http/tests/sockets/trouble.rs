@@ -47,7 +47,7 @@ async fn a_silent_upstream_is_a_timeout_that_says_at_what() {
     let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     let answer = exchange(proxy(&lifecycle, &options, Pass::to(address)), request).await;
     assert!(answer.contains("upstream_timeout") && answer.contains("too long to answer"), "{answer}");
-    let pass = Pass { upstream: format!("https://{address}").parse().unwrap(), path: None };
+    let pass = Pass::at(&format!("https://{address}"));
     let options = ForwardOptions { answer_timeout: Duration::from_secs(10), ..options };
     let answer = exchange(proxy(&lifecycle, &options, pass), request).await;
     assert!(answer.contains("upstream_timeout") && answer.contains("too long to connect"), "{answer}");

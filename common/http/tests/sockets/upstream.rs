@@ -2,15 +2,19 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Response};
 use symbolon_daemon::Lifecycle;
 use symbolon_http::Body;
-use symbolon_http::forward::{Cleared, ForwardError, ForwardOptions, Forwarder, Upstream};
+use symbolon_http::forward::{Cleared, ForwardError, ForwardOptions, Forwarder, TrailerFilter, Upstream};
 use symbolon_http::server::Limits;
+use symbolon_http::streams::{Guard, Streams};
+use symbolon_http::tunnel::Terms;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 use crate::support::serve;
 
@@ -95,11 +99,18 @@ fn complete(mut bytes: &str) -> usize {
 pub(crate) struct Pass {
     pub(crate) upstream: Upstream,
     pub(crate) path: Option<PathAndQuery>,
+    /// Where its exchanges are open, and for how long.
+    pub(crate) held: Option<(Streams, Option<Duration>)>,
+    pub(crate) tunnel_idle: Duration,
 }
 
 impl Pass {
     pub(crate) fn to(address: SocketAddr) -> Self {
-        Self { upstream: format!("http://{address}").parse().unwrap(), path: None }
+        Self::at(&format!("http://{address}"))
+    }
+
+    pub(crate) fn at(url: &str) -> Self {
+        Self { upstream: url.parse().unwrap(), path: None, held: None, tunnel_idle: Duration::from_mins(1) }
     }
 }
 
@@ -115,6 +126,22 @@ impl Cleared for Pass {
     fn edit_request(&self, headers: &mut HeaderMap) {
         headers.insert("authorization", "DPoP ours".parse().unwrap());
         headers.insert("x-workload-id", "spiffe://ours".parse().unwrap());
+    }
+
+    fn trailer_filter(&self) -> Option<TrailerFilter> {
+        Some(|trailers| {
+            trailers.remove("x-workload-id");
+        })
+    }
+
+    fn take_guard(&mut self) -> Option<Guard> {
+        let (streams, within) = self.held.as_ref()?;
+        let deadline = within.and_then(|within| Instant::now().checked_add(within));
+        Some(streams.register(Arc::new("holder"), deadline))
+    }
+
+    fn tunnel_terms(&mut self) -> Terms {
+        Terms { idle_timeout: self.tunnel_idle, observer: None }
     }
 
     fn edit_response(&self, headers: &mut HeaderMap) {

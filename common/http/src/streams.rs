@@ -1,0 +1,213 @@
+//! The streams that are open: who holds each, and when it must end; one timer for all of them.
+//! Not a decision: why a stream has to end is known elsewhere.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use slab::Slab;
+use symbolon_daemon::Lifecycle;
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// How late a silent stream may notice that its time is over. One that moves notices at once.
+const TICK: Duration = Duration::from_millis(200);
+
+const SHARDS: usize = 16;
+
+/// Whom a stream belongs to: whatever [`Streams::end_where`] asks about.
+pub type Holder = Arc<dyn Any + Send + Sync>;
+
+/// Why a stream ends before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// Its time is over.
+    Expired,
+    /// Its holder lost the right to it.
+    Revoked,
+}
+
+/// All open streams of a program. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shards: [Mutex<Slab<Entry>>; SHARDS],
+    /// How often somebody asked for an end. While it stands still, no stream needs to look at its entry.
+    ends: AtomicU64,
+}
+
+struct Entry {
+    holder: Holder,
+    deadline: Option<Instant>,
+    revoked: bool,
+    waker: Option<Waker>,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Entry").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+/// The place of one stream among the open ones; free again when it is dropped.
+#[derive(Debug)]
+pub struct Guard {
+    streams: Arc<Inner>,
+    shard: usize,
+    key: usize,
+    deadline: Option<Instant>,
+    /// `ends` when the entry was looked at last.
+    seen: u64,
+    ending: Option<Ending>,
+}
+
+impl Streams {
+    /// No streams yet. Their timer runs under `lifecycle`.
+    #[must_use]
+    pub fn new(lifecycle: &Lifecycle) -> Self {
+        let inner =
+            Arc::new(Inner { shards: std::array::from_fn(|_| Mutex::default()), ends: AtomicU64::new(0) });
+        let timer = Arc::downgrade(&inner);
+        lifecycle.spawn_background("stream_deadlines", async move {
+            let mut ticks = tokio::time::interval(TICK);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                let now = ticks.tick().await;
+                let Some(inner) = timer.upgrade() else { return };
+                inner.wake_where(|entry| entry.deadline.is_some_and(|deadline| deadline <= now));
+            }
+        });
+        Self { inner }
+    }
+
+    /// Takes a stream in. It must end at `deadline`, if there is one.
+    ///
+    /// Costs two short locks of a shard that only this thread usually takes, and no allocation once the shard has grown.
+    #[must_use]
+    pub fn register(&self, holder: Holder, deadline: Option<Instant>) -> Guard {
+        // Before the insertion: an end that is asked for in between is then seen as news.
+        let seen = self.inner.ends.load(SeqCst);
+        let shard = own_shard();
+        let entry = Entry { holder, deadline, revoked: false, waker: None };
+        let key = self.inner.shard(shard).insert(entry);
+        Guard { streams: Arc::clone(&self.inner), shard, key, deadline, seen, ending: None }
+    }
+
+    /// Ends the streams whose holder fits, and says how many they are. Not one byte passes on them once this returns,
+    /// except what was already handed to a socket.
+    pub fn end_where(&self, mut fits: impl FnMut(&(dyn Any + Send + Sync)) -> bool) -> usize {
+        let mut ended = 0_usize;
+        self.inner.wake_where(|entry| {
+            let news = !entry.revoked && fits(entry.holder.as_ref());
+            entry.revoked |= news;
+            ended = ended.saturating_add(usize::from(news));
+            news
+        });
+        self.inner.ends.fetch_add(1, SeqCst);
+        ended
+    }
+
+    /// How many streams are open.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        (0..SHARDS).map(|shard| self.inner.shard(shard).len()).sum()
+    }
+
+    /// Whether no stream is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Inner {
+    /// INVARIANT: every shard number comes from [`own_shard`] or a range below [`SHARDS`].
+    fn shard(&self, number: usize) -> MutexGuard<'_, Slab<Entry>> {
+        let [first, ..] = &self.shards;
+        self.shards.get(number).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the streams that fit, each shard's after its lock was given back.
+    fn wake_where(&self, mut fits: impl FnMut(&mut Entry) -> bool) {
+        for number in 0..SHARDS {
+            let mut shard = self.shard(number);
+            let mut woken = Vec::new();
+            for (_, entry) in shard.iter_mut() {
+                if fits(entry) {
+                    woken.extend(entry.waker.take());
+                }
+            }
+            drop(shard);
+            woken.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl Guard {
+    /// Whether the stream must end, and why. Cheap enough to ask for every piece of it.
+    pub fn over(&mut self) -> Option<Ending> {
+        self.revoked().or_else(|| self.expired())
+    }
+
+    /// Whether its holder lost the right to the stream. Asks no clock.
+    pub fn revoked(&mut self) -> Option<Ending> {
+        if self.ending.is_none() && self.streams.ends.load(SeqCst) != self.seen {
+            self.look(None);
+        }
+        self.ending
+    }
+
+    /// Ready once the stream must end.
+    pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        if self.ending.is_none() {
+            self.look(Some(cx.waker()));
+        }
+        self.ending.or_else(|| self.expired()).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// When the stream must end at the latest.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn expired(&self) -> Option<Ending> {
+        self.deadline.filter(|deadline| Instant::now() >= *deadline).map(|_| Ending::Expired)
+    }
+
+    fn look(&mut self, waker: Option<&Waker>) {
+        let mut shard = self.streams.shard(self.shard);
+        self.seen = self.streams.ends.load(SeqCst);
+        let Some(entry) = shard.get_mut(self.key) else { return };
+        if entry.revoked {
+            self.ending = Some(Ending::Revoked);
+        } else if let Some(waker) = waker
+            && !entry.waker.as_ref().is_some_and(|known| known.will_wake(waker))
+        {
+            entry.waker = Some(waker.clone());
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Dropped after the lock: the last holder's memory is nobody else's wait.
+        let _entry = self.streams.shard(self.shard).try_remove(self.key);
+    }
+}
+
+/// The shard of this thread, so that threads do not wait for each other.
+fn own_shard() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static OWN: usize = NEXT.fetch_add(1, Relaxed) % SHARDS);
+    OWN.with(|own| *own)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Ends what is open of a token as soon as its issuer's feed tells that it is taken back.
+//! Not here: requests that come later, which `verify` refuses.
+
+use std::sync::Arc;
+
+use prometheus_client::metrics::counter::Counter;
+
+use super::Open;
+use crate::clock::Now;
+use crate::revocations::{Feed, Feeds};
+
+/// Ends the streams of revoked tokens. Clones do the same work.
+#[derive(Debug, Clone)]
+pub struct Reaper {
+    open: Open,
+    ended: Counter,
+    now: Now,
+}
+
+impl Reaper {
+    /// A reaper of these streams, which counts those that it ends.
+    #[must_use]
+    pub fn new(open: Open, ended: Counter, now: Now) -> Self {
+        Self { open, ended, now }
+    }
+
+    /// Ends the streams whose tokens these feeds revoke.
+    pub fn sweep(&self, feeds: &Feeds) {
+        let now = self.now.now();
+        let ended = self.open.end_where(|caller| feeds.revoke(caller, now));
+        if ended > 0 {
+            self.ended.inc_by(u64::try_from(ended).unwrap_or(u64::MAX));
+            tracing::info!(
+                event.name = "streams.revoked",
+                streams.ended = ended,
+                "streams ended because their tokens are revoked"
+            );
+        }
+    }
+
+    /// Sweeps with each change of `feed`, one of `feeds`, until that is followed no longer.
+    pub async fn run(self, feeds: Arc<Feeds>, feed: Arc<Feed>) {
+        let mut changes = feed.changes();
+        // What changed before somebody listened.
+        changes.mark_changed();
+        loop {
+            tokio::select! {
+                () = feed.ended() => return,
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.sweep(&feeds);
+                }
+            }
+        }
+    }
+}
