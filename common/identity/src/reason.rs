@@ -39,7 +39,7 @@ macro_rules! reasons {
 reasons! {
     ActorChainTooLong = "actor_chain_too_long", "the token has passed through as many actors as it may; call with an earlier one";
     ActorLoop = "actor_loop", "this actor already acts in the token; call with the token it had before";
-    ActorNotAllowed = "actor_not_allowed", "the subject token does not allow this actor";
+    ActorNotAllowed = "actor_not_allowed", "the subject token does not allow this actor; let its `may_act` name the actor, or exchange as an actor that it names";
     AlgNotAllowed = "alg_not_allowed", "the token's algorithm is not the one of its key; use a key and algorithm that the issuer publishes";
     AssertionMalformed = "assertion_malformed", "the client assertion is not a well-formed JWT; check how it was made";
     AssertionRejected = "assertion_rejected", "the client assertion failed verification; check its issuer, audience, key and times";

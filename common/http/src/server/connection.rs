@@ -138,20 +138,16 @@ async fn serve_http<H: Handler>(
                 None => None,
             };
             open.answered();
-            Ok::<_, Infallible>(match answer {
-                Some(mut answer) => {
-                    if let Some(switch) = asked.and_then(|asked| asked.settle(&mut answer)) {
-                        open.switch(switch);
-                    }
-                    answer.map(|body| Answering::new(body, open))
-                }
-                None => {
-                    let mut answer = busy::answer(open);
-                    // Nobody has agreed to anything, so that this can only close.
-                    let _ = asked.and_then(|asked| asked.settle(&mut answer));
-                    answer
-                }
-            })
+            let Some(mut answer) = answer else {
+                let mut answer = busy::answer(open);
+                // Nobody has agreed to anything, so that this can only close.
+                let _ = asked.and_then(|asked| asked.settle(&mut answer));
+                return Ok::<_, Infallible>(answer);
+            };
+            if let Some(switch) = asked.and_then(|asked| asked.settle(&mut answer)) {
+                open.switch(switch);
+            }
+            Ok(answer.map(|body| Answering::new(body, open)))
         }
     });
     let mut connection = pin!(terms.protocol.serve_connection_with_upgrades(io, service));
