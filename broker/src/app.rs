@@ -12,24 +12,31 @@ use std::time::Duration;
 use symbolon_daemon::{Ended, Lifecycle, Readiness, Registry};
 use symbolon_http::admin::Admin;
 use symbolon_http::server::{Bound, Limits, Server, ServerMetrics};
-use symbolon_identity::IssuerUrl;
+use symbolon_identity::{Audience, IssuerUrl};
+use symbolon_wire::paths;
 
-use crate::attest::Attestors;
 use crate::audit::Audit;
 use crate::inquiry::Inquirer;
+use crate::inspect::Inspector;
 use crate::issue::TokenService;
 use crate::limits::Gate;
 use crate::metrics::{PolicyMetrics, TokenMetrics};
 use crate::mint::Mint;
+use crate::own_tokens::OwnTokens;
 use crate::plan::{Plan, surroundings};
 use crate::policies::Policies;
 use crate::proofs::Proofs;
 use crate::reload::PolicyReload;
-use crate::routes::{self, Decisions, Metadata, PublishedKeys, TokenRoute, token_endpoint};
+use crate::routes::door::Door;
+use crate::routes::{
+    self, Decisions, InspectRoutes, Metadata, Operators, Public, PublishedKeys, RevocationRoutes,
+    StatusParts, StatusRoute, TokenRoute, token_endpoint,
+};
 use crate::store::LedgerMetrics;
+use crate::subject::Subjects;
 
 pub use error::StartError;
-use foundation::Foundation;
+use foundation::{Foundation, issuer_keys};
 pub use sockets::Addresses;
 use sockets::Sockets;
 
@@ -144,9 +151,7 @@ impl Serving<'_> {
 /// What the public listeners and the admin socket serve.
 #[derive(Debug)]
 struct Service {
-    metadata: Arc<Metadata>,
-    keys: Arc<PublishedKeys>,
-    token: Arc<TokenRoute>,
+    public: Public,
     policies: Arc<Policies>,
 }
 
@@ -157,17 +162,39 @@ impl Service {
         foundation: &Foundation,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let Plan { config, blueprint, groups, resources, local_times, policies, client, .. } = plan;
+        let Plan { config, blueprint, foreign, groups, resources, local_times, policies, client, .. } = plan;
         let ours = surroundings(issuer);
-        let issuers = foundation.issuers(&config.store, blueprint.issuer_settings(&ours)?, &client)?;
-        let attestors: Attestors = blueprint.build(&issuers, &ours)?;
+        let folder = issuer_keys(&config.store);
+        let evidence = blueprint.issuer_settings(&ours)?;
+        let issuers = foundation.issuers(folder.clone(), evidence, &client)?;
+        let attestors = Arc::new(blueprint.build(&issuers, &ours)?);
+        let resources = Arc::new(resources.of_issuer(issuer)?);
+        let ourselves = Audience::parse(issuer.as_str())?;
+        // In a folder of their own: an issuer of subjects may have the name of a trust provider.
+        let presented = foreign.settings(&ourselves, &resources);
+        let presented = foundation.issuers(folder.join("subjects"), presented, &client)?;
+        let own = Arc::new(OwnTokens::new(
+            issuer.clone(),
+            Arc::clone(&foundation.keys),
+            Arc::clone(&foundation.revocations),
+        ));
+        let subjects =
+            Subjects { own: Arc::clone(&own), foreign: foreign.build(&presented, &ourselves, &resources) };
         let metadata = Arc::new(Metadata::new(issuer, &resources.scopes()));
         let policies = Arc::new(Policies::new(config.policies, local_times.names(), policies));
+        let inquirer = Arc::new(Inquirer {
+            resources,
+            groups,
+            local_times,
+            most_targets: usize::try_from(config.limits.targets).unwrap_or(usize::MAX),
+        });
         let service = TokenService {
             clock: Arc::clone(&foundation.clock),
             proofs: Proofs::new(token_endpoint(issuer)),
-            attestors,
-            inquirer: Inquirer { resources, groups, local_times },
+            attestors: Arc::clone(&attestors),
+            subjects,
+            revocations: Arc::clone(&foundation.revocations),
+            inquirer: Arc::clone(&inquirer),
             policies: Arc::clone(&policies),
             mint: Mint::new(issuer.clone(), Arc::clone(&foundation.keys)),
             audit: Audit {
@@ -176,10 +203,32 @@ impl Service {
                 metrics: metrics.token.clone(),
             },
         };
-        let gate = Gate::new(&config.limits);
+        let gate = Arc::new(Gate::new(&config.limits));
+        let door = Door::new(Arc::clone(&gate), Arc::clone(&foundation.clock));
+        let parts = StatusParts {
+            own: Arc::clone(&own),
+            keys: Arc::clone(&foundation.keys),
+            revocations: Arc::clone(&foundation.revocations),
+            clock: Arc::clone(&foundation.clock),
+            gate,
+        };
+        let status = Arc::new(StatusRoute::new(issuer, parts)?);
         let keys = Arc::new(PublishedKeys::of(&foundation.keys)?);
-        let token = Arc::new(TokenRoute { service, gate, metrics: metrics.token.clone() });
-        Ok(Self { metadata, keys, token, policies })
+        let inspector = Inspector {
+            introspections: Proofs::new(issuer.join(paths::INTROSPECT)),
+            givings_back: Proofs::new(issuer.join(paths::REVOKE)),
+            attestors,
+            inquirer,
+            policies: Arc::clone(&policies),
+            own,
+            revocations: Arc::clone(&foundation.revocations),
+            ledger: foundation.ledger.clone(),
+            store: Arc::clone(&foundation.store),
+        };
+        let clock = Arc::clone(&foundation.clock);
+        let inspect = Arc::new(InspectRoutes { inspector, door: door.clone(), clock });
+        let token = Arc::new(TokenRoute { service, door, metrics: metrics.token.clone() });
+        Ok(Self { public: Public { metadata, keys, token, inspect, status }, policies })
     }
 
     fn serve(
@@ -188,16 +237,23 @@ impl Service {
         foundation: &Foundation,
         (public, attest, admin_api): (Bound, Option<Bound>, Option<Bound>),
     ) {
-        let Self { metadata, keys, token, policies } = self;
-        let router = routes::public(metadata, keys, token);
+        let Self { public: served, policies } = self;
+        let router = routes::public(served);
         serving.server("public", public).serve(router.clone(), serving.lifecycle);
         if let Some(attest) = attest {
             serving.server("attest", attest).serve(router, serving.lifecycle);
         }
         if let Some(admin_api) = admin_api {
             let store = Arc::clone(&foundation.store);
-            let uid = rustix::process::geteuid().as_raw();
-            let router = routes::admin(Arc::new(Decisions { store, policies, uid }));
+            let operators = Operators::of_process();
+            let revocations = Arc::new(RevocationRoutes {
+                operators,
+                revocations: Arc::clone(&foundation.revocations),
+                ledger: foundation.ledger.clone(),
+                store: Arc::clone(&store),
+                clock: Arc::clone(&foundation.clock),
+            });
+            let router = routes::admin(Arc::new(Decisions { store, policies, operators }), revocations);
             serving.server("admin_socket", admin_api).serve(router, serving.lifecycle);
         }
     }

@@ -164,5 +164,6 @@ fn answer_of(minted: &Minted) -> TokenAnswer {
         token_type: if minted.is_bound { TokenType::Dpop } else { TokenType::Bearer },
         expires_in: minted.lifetime.as_secs(),
         scope: minted.scopes.as_str().to_owned(),
+        issued_token_type: minted.kind.map(|kind| kind.as_str().to_owned()),
     }
 }

@@ -36,6 +36,9 @@ pub(crate) enum ClaimError {
     /// The values are too long for a token.
     #[error("the values are longer than {MOST_BYTES} bytes together")]
     TooLong,
+    /// Two resources of one token give it different values.
+    #[error("two resources of the token give it different values")]
+    Contradiction,
     /// The facts cannot be handed to an expression.
     #[error("the facts cannot be read by an expression")]
     Facts,
@@ -67,22 +70,29 @@ impl ClaimMapping {
         Self { all }
     }
 
-    /// The claims of a caller.
+    /// The claims of a caller in a token for all the resources with these mappings.
     ///
     /// # Errors
     /// [`Refusal::ClaimUndetermined`] if one cannot be told: a token without it could mean something else to its reader.
-    pub(crate) fn of(&self, attested: &Attested) -> Result<ExtraClaims, Refusal> {
+    pub(crate) fn of_all<'a>(
+        mappings: impl Iterator<Item = &'a Self>,
+        attested: &Attested,
+    ) -> Result<ExtraClaims, Refusal> {
         let mut claims = ExtraClaims::new();
-        if self.all.is_empty() {
-            return Ok(claims);
-        }
-        let bindings = attested.bindings();
         let mut room = MOST_BYTES;
-        for (name, program) in &self.all {
-            let bindings = bindings.as_ref().map_err(|_| ClaimError::Facts);
-            let value = bindings.and_then(|bindings| evaluate(program, bindings, &mut room));
+        let mut bindings = None;
+        for (name, program) in mappings.flat_map(|mapping| &mapping.all) {
+            let bindings = bindings.get_or_insert_with(|| attested.bindings());
+            let value = match bindings {
+                Ok(bindings) => evaluate(program, bindings, &mut room),
+                Err(_) => Err(ClaimError::Facts),
+            };
             let undetermined = |source| Refusal::ClaimUndetermined { claim: name.clone(), source };
-            claims.insert(name.as_str().to_owned(), value.map_err(undetermined)?);
+            let value = value.map_err(undetermined)?;
+            if claims.get(name.as_str()).is_some_and(|other| *other != value) {
+                return Err(undetermined(ClaimError::Contradiction));
+            }
+            claims.insert(name.as_str().to_owned(), value);
         }
         Ok(claims)
     }

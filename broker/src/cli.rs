@@ -1,21 +1,19 @@
 //! The command line of `symbolon-broker`.
 //! Not here: what serving means (`app`).
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use symbolon_config::{ConfigErrors, Environment};
+use symbolon_daemon::descriptors;
+use symbolon_program::{ConfigCommand, Exit, ServeOptions, fail, parse};
 
+use crate::config::Config;
 use crate::{App, Plan};
 
-/// Exit code for a configuration or policy that is not valid.
-const INVALID: u8 = 3;
-/// Exit code for wrong usage.
-const USAGE: u8 = 64;
-/// Exit code for a start that failed: a socket, the store, or a key cannot be had.
-const UNAVAILABLE: u8 = 69;
+const NAME: &str = "symbolon-broker";
 
 /// The token service: attests workloads and issues short-lived tokens.
 #[derive(Debug, Parser)]
@@ -28,48 +26,18 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve tokens until told to stop.
-    Serve(Serve),
+    Serve(ServeOptions),
     /// Check or describe the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
 }
 
-#[derive(Debug, Args)]
-struct Serve {
-    /// The configuration file.
-    #[arg(long)]
-    config: PathBuf,
-    /// Write the addresses to this file once ready, as one JSON object.
-    #[arg(long)]
-    ready_file: Option<PathBuf>,
-    /// End when the process that started this one ends.
-    #[arg(long)]
-    exit_with_parent: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Do all that a start does, except listen; exit with 3 if something is wrong.
-    Validate {
-        /// The configuration file.
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Print the JSON Schema of the configuration.
-    Schema,
-}
-
 /// Runs the command of this process's arguments.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse::<Cli>() {
         Ok(cli) => cli,
-        Err(error) => {
-            let code = if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
-            // Nothing to do about a closed terminal.
-            let _ = error.print();
-            return code;
-        }
+        Err(code) => return code,
     };
     match cli.command {
         Command::Serve(arguments) => serve(&arguments),
@@ -82,7 +50,9 @@ pub fn run() -> ExitCode {
             }
             Err(errors) => invalid(&errors),
         },
-        Command::Config(ConfigCommand::Schema) => schema(),
+        Command::Config(ConfigCommand::Schema) => {
+            symbolon_program::schema::<Config>("symbolon-broker configuration")
+        }
     }
 }
 
@@ -90,48 +60,33 @@ fn load(path: &Path) -> Result<Plan, ConfigErrors> {
     Plan::load(path, &Environment::of_process())
 }
 
-fn serve(arguments: &Serve) -> ExitCode {
-    // First thing, from the thread that lives as long as the process.
-    if arguments.exit_with_parent
-        && let Err(error) = symbolon_daemon::parent::exit_with_parent()
-    {
-        return failed("cannot follow the parent process", &error, 1);
+fn serve(options: &ServeOptions) -> ExitCode {
+    if let Err(error) = options.begin() {
+        return fail(NAME, &error, Exit::Failed);
     }
-    let plan = match load(&arguments.config) {
+    let plan = match load(&options.config) {
         Ok(plan) => plan,
         Err(errors) => return invalid(&errors),
     };
     if let Err(error) = symbolon_daemon::telemetry::init(plan.telemetry()) {
-        return failed("cannot log", &error, 1);
+        return fail(NAME, &error, Exit::Failed);
     }
+    descriptors::check_limit(descriptors::raise_limit(), plan.connections(), 1);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed("cannot start", &error, UNAVAILABLE),
+        Err(error) => return fail(NAME, &error, Exit::Unavailable),
     };
-    match runtime.block_on(App::new(plan, arguments.ready_file.clone()).run()) {
+    match runtime.block_on(App::new(plan, options.ready_file.clone()).run()) {
         Ok(ended) => ended.exit_code(),
         Err(error) => {
             let cause = crate::error_chain(&error);
             tracing::error!(event.name = "start.failed", cause, "the broker cannot start");
-            ExitCode::from(UNAVAILABLE)
+            Exit::Unavailable.into()
         }
-    }
-}
-
-fn schema() -> ExitCode {
-    let schema = symbolon_config::schema::<crate::config::Config>("symbolon-broker configuration");
-    match writeln!(std::io::stdout(), "{schema:#}") {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
     }
 }
 
 fn invalid(errors: &ConfigErrors) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "{errors}");
-    ExitCode::from(INVALID)
-}
-
-fn failed(what: &str, error: &dyn std::error::Error, code: u8) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "{what}: {}", crate::error_chain(error));
-    ExitCode::from(code)
+    Exit::Invalid.into()
 }

@@ -8,6 +8,7 @@ mod outbound;
 mod providers;
 mod resources;
 mod store;
+mod subject_issuers;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,8 +23,9 @@ pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
 pub use outbound::OutboundConfig;
 pub use providers::{OidcConfig, OidcKeys, ProviderConfig, Replay, UnixConfig};
-pub use resources::{Binding, ResourceConfig};
+pub use resources::{Binding, ExchangeMode, ResourceConfig};
 pub use store::StoreConfig;
+pub use subject_issuers::{SubjectIssuerConfig, TokenTypeName};
 
 /// `broker.yaml`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -44,6 +46,9 @@ pub struct Config {
     /// Clients that authenticate with a key of their own.
     #[serde(default)]
     pub clients: Vec<ClientConfig>,
+    /// Other issuers whose tokens may be exchanged for ours.
+    #[serde(default)]
+    pub subject_issuers: Vec<SubjectIssuerConfig>,
     /// Groups of workloads: each a CEL condition over `workload` and `attested`.
     #[serde(default)]
     pub groups: BTreeMap<GroupName, String>,

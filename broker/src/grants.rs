@@ -1,7 +1,8 @@
 //! From a form to what is asked: parse, don't validate.
 //! Not here: whether the caller may have it, or who the caller is.
 
-mod client_credentials;
+mod targets;
+mod token_exchange;
 
 use symbolon_http::server::Peer;
 use symbolon_identity::Scopes;
@@ -14,17 +15,20 @@ use secrecy::ExposeSecret;
 use crate::presented::Presented;
 use crate::refusal::Refusal;
 
-pub(crate) use client_credentials::Target;
+pub(crate) use targets::Target;
+pub(crate) use token_exchange::{ExchangeRequest, PresentedToken, TokenKind};
 
 /// A token request that is well formed by its RFC.
 #[derive(Debug)]
 pub(crate) struct TokenRequest {
     /// Who asks, so far only by its own word.
     pub(crate) client: PresentedClient,
-    /// What for.
-    pub(crate) target: Target,
-    /// Which scopes; none means the resource's default.
+    /// What for, at least one.
+    pub(crate) targets: Vec<Target>,
+    /// Which scopes; none means the resources' defaults.
     pub(crate) scopes: Option<Scopes>,
+    /// On whose behalf; none if the caller asks for itself (RFC 6749 §4.4).
+    pub(crate) exchange: Option<ExchangeRequest>,
 }
 
 /// A client as it presents itself.
@@ -64,19 +68,31 @@ impl TokenRequest {
     /// [`Refusal`] naming the first thing that is not well formed or not offered.
     pub(crate) fn parse(presented: &Presented) -> Result<Self, Refusal> {
         let form = &presented.form;
-        match form.grant_type.as_deref() {
+        let is_exchange = match form.grant_type.as_deref() {
             None => return Err(Refusal::Malformed("`grant_type` is missing")),
-            Some(grant_type::CLIENT_CREDENTIALS) => {}
+            Some(grant_type::CLIENT_CREDENTIALS) => false,
+            Some(grant_type::TOKEN_EXCHANGE) => true,
             Some(_) => return Err(Refusal::UnsupportedGrantType),
-        }
+        };
+        let client = PresentedClient::parse(presented)?;
+        let exchange = is_exchange.then(|| token_exchange::parse(form)).transpose()?;
+        Ok(Self { client, targets: targets::targets(form)?, scopes: targets::scopes(form)?, exchange })
+    }
+}
+
+impl PresentedClient {
+    /// Parses the part of a form by which a client authenticates, at whichever endpoint.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is no evidence, or none that is well formed.
+    pub(crate) fn parse(presented: &Presented) -> Result<Self, Refusal> {
+        let form = &presented.form;
         let on_socket = matches!(presented.connection.peer(), Peer::Unix(_));
-        let client = PresentedClient {
+        Ok(Self {
             unverified_id: form.client_id.clone(),
             provider: form.trust_provider.clone(),
             credential: credential(form, on_socket)?,
-        };
-        let (target, scopes) = client_credentials::parse(form)?;
-        Ok(Self { client, target, scopes })
+        })
     }
 }
 

@@ -5,28 +5,30 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use symbolon_daemon::Clock;
-use symbolon_identity::{DecisionId, Origin, Timestamp};
-use symbolon_jws::random_bytes;
+use symbolon_identity::{DecisionId, Timestamp};
 
 use crate::attest::Attestors;
 use crate::audit::{Audit, AuditError, Audited, Issued, Refused};
 use crate::grants::TokenRequest;
-use crate::inquiry::{Caller, Inquirer};
+use crate::inquiry::{Asked, Caller, Inquirer};
 use crate::mint::{Grant, Mint, Minted};
 use crate::policies::Policies;
 use crate::presented::Presented;
 use crate::proofs::Proofs;
 use crate::record::Receipt;
 use crate::refusal::Refusal;
-use crate::subject::VerifiedSubject;
+use crate::revoke::Revocations;
+use crate::subject::Subjects;
 
 /// Answers token requests.
 #[derive(Debug)]
 pub(crate) struct TokenService {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) proofs: Proofs,
-    pub(crate) attestors: Attestors,
-    pub(crate) inquirer: Inquirer,
+    pub(crate) attestors: Arc<Attestors>,
+    pub(crate) subjects: Subjects,
+    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) inquirer: Arc<Inquirer>,
     pub(crate) policies: Arc<Policies>,
     pub(crate) mint: Mint,
     pub(crate) audit: Audit,
@@ -37,8 +39,8 @@ impl TokenService {
     ///
     /// # Errors
     /// [`AuditError`] if the answer could not be put on record; it is then not given.
-    pub(crate) async fn answer(&self, presented: Presented) -> Result<Audited, AuditError> {
-        let outcome = self.grant_token(&presented).await;
+    pub(crate) async fn answer(&self, presented: &Presented) -> Result<Audited, AuditError> {
+        let outcome = self.grant_token(presented).await;
         self.audit.record(outcome).await
     }
 
@@ -54,13 +56,16 @@ impl TokenService {
             .map_err(stranger)?;
         let caller = Caller { attested, key };
         let mut receipt = Receipt::open(&caller, &request, presented, now);
-        match self.grant_to_caller(caller, &request, presented, &mut receipt) {
+        match self.grant_to_caller(caller, &request, presented, &mut receipt).await {
             Ok(minted) => Ok(Issued::new(minted, receipt)),
-            Err(refusal) => Err(Refused::caller(refusal, receipt)),
+            Err(refusal) => {
+                let refusal = if request.exchange.is_some() { refusal.of_exchange() } else { refusal };
+                Err(Refused::caller(refusal, receipt))
+            }
         }
     }
 
-    fn grant_to_caller(
+    async fn grant_to_caller(
         &self,
         caller: Caller,
         request: &TokenRequest,
@@ -68,13 +73,19 @@ impl TokenService {
         receipt: &mut Receipt,
     ) -> Result<Minted, Refusal> {
         let now = receipt.record.time;
-        let subject = VerifiedSubject::of_caller(&caller.attested);
-        let inquiry = self.inquirer.about(&caller, request, presented, now)?;
+        self.revocations.admit_caller(&caller, now)?;
+        let (exchange, resources) = (request.exchange.as_ref(), &self.inquirer.resources);
+        let subject = self.subjects.verify(exchange, &caller.attested, resources, now).await?;
+        self.revocations.admit_subject(&subject, now)?;
+        receipt.behalf(&subject);
+        let asked = Asked { caller: &caller, subject: &subject, request, presented, now };
+        let inquiry = self.inquirer.about(&asked)?;
         let policies = self.policies.current();
         receipt.ask(&inquiry, policies.fingerprint());
         let permit = policies.decide(inquiry)?;
         receipt.record.shadow = permit.shadow().cloned();
-        self.mint.issue(Grant::bind(permit, caller, subject), now)
+        let wanted = exchange.map(|exchange| exchange.wanted);
+        self.mint.issue(Grant::bind(permit, caller, subject, wanted), now)
     }
 
     /// Answers a request that is turned away before it is looked at.
@@ -88,15 +99,6 @@ impl TokenService {
         refusal: Refusal,
     ) -> Result<Audited, AuditError> {
         self.audit.record(Err(Refused::at_the_door(id, source, refusal, self.now()))).await
-    }
-
-    /// A fresh decision id.
-    ///
-    /// # Errors
-    /// [`AuditError::NoId`] if the random generator fails.
-    pub(crate) fn next_id(&self) -> Result<DecisionId, AuditError> {
-        let random = random_bytes().map_err(AuditError::NoId)?;
-        Ok(DecisionId::new(Origin::Broker, self.now(), random))
     }
 
     fn now(&self) -> Timestamp {

@@ -5,7 +5,7 @@ mod local;
 mod seal;
 
 use symbolon_identity::Timestamp;
-use symbolon_jws::{Jwk, SigningKey, SigningKeyError};
+use symbolon_jws::{Jwk, SigningKey, SigningKeyError, VerifyingKey};
 
 use crate::store::{SealedKey, Store, StoreError};
 
@@ -70,6 +70,12 @@ impl SigningRing {
     /// The key that signs.
     pub(crate) fn active(&self) -> &SigningKey {
         &self.active
+    }
+
+    /// The public key of this id, if it is one of ours.
+    pub(crate) fn verifying_key(&self, key_id: &str) -> Option<VerifyingKey> {
+        let mut keys = std::iter::once(&self.active).chain(&self.retired);
+        keys.find(|key| key.key_id() == key_id).map(|key| key.verifying_key().clone())
     }
 
     /// The public halves of all keys, the signing one first.

@@ -10,11 +10,13 @@ mod findings;
 mod grants;
 mod groups;
 mod inquiry;
+mod inspect;
 mod issue;
 mod keys;
 mod limits;
 mod metrics;
 mod mint;
+mod own_tokens;
 mod plan;
 mod policies;
 mod presented;
@@ -23,6 +25,7 @@ mod record;
 mod refusal;
 mod reload;
 mod resources;
+mod revoke;
 mod routes;
 mod store;
 mod subject;
@@ -31,18 +34,4 @@ mod upkeep;
 pub use app::{Addresses, App, StartError};
 pub use plan::Plan;
 
-/// An error with its causes, on one line for logs.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // A transparent error repeats its cause.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
+pub(crate) use symbolon_program::chain as error_chain;

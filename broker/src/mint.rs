@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 use symbolon_identity::{IssuerUrl, Scopes, Timestamp, TokenId};
 use symbolon_jws::{base64url, random_bytes};
 use symbolon_policies::PolicyId;
-use symbolon_token::{Claims, Confirmation, ExtraClaims, SignedToken, TokenType, sign};
+use symbolon_token::{Actor, Claims, Confirmation, ExtraClaims, SignedToken, TokenType, sign};
 
+use crate::claims::ClaimMapping;
+use crate::config::ExchangeMode;
+use crate::grants::TokenKind;
 use crate::inquiry::Caller;
 use crate::keys::SigningRing;
 use crate::policies::Permit;
@@ -32,6 +35,7 @@ pub(crate) struct Grant {
     permit: Permit,
     caller: Caller,
     subject: VerifiedSubject,
+    wanted: Option<TokenKind>,
 }
 
 /// A token that was made and is not on record yet.
@@ -45,6 +49,8 @@ pub(crate) struct Minted {
     pub(crate) is_bound: bool,
     /// Its scopes.
     pub(crate) scopes: Scopes,
+    /// What kind of token it is, after an exchange.
+    pub(crate) kind: Option<TokenKind>,
     /// The policies that permitted it.
     pub(crate) policies: Vec<PolicyId>,
     /// What the record says about it.
@@ -75,6 +81,8 @@ pub(crate) enum Bound {
     Policy,
     /// The end of the evidence.
     Evidence,
+    /// The end of a token that was exchanged.
+    Subject,
 }
 
 impl Bound {
@@ -84,19 +92,26 @@ impl Bound {
             Self::Resource => "resource",
             Self::Policy => "policy",
             Self::Evidence => "evidence",
+            Self::Subject => "subject",
         }
     }
 }
 
 impl Grant {
     /// Binds together what was proven.
-    pub(crate) fn bind(permit: Permit, caller: Caller, subject: VerifiedSubject) -> Self {
-        Self { permit, caller, subject }
+    pub(crate) fn bind(
+        permit: Permit,
+        caller: Caller,
+        subject: VerifiedSubject,
+        wanted: Option<TokenKind>,
+    ) -> Self {
+        Self { permit, caller, subject, wanted }
     }
 
     /// The earliest end among all that limits it.
     fn end(&self, now: Timestamp) -> Result<(Timestamp, Bound), Refusal> {
-        let mut end = (now.saturating_add(self.permit.resource().ttl), Bound::Resource);
+        let shortest = self.permit.resources().iter().map(|resource| resource.ttl).min().unwrap_or_default();
+        let mut end = (now.saturating_add(shortest), Bound::Resource);
         if let Some(ceiling) = self.permit.ceiling() {
             end = earlier(end, (now.saturating_add(ceiling), Bound::Policy));
         }
@@ -106,7 +121,24 @@ impl Grant {
             }
             end = earlier(end, (not_after, Bound::Evidence));
         }
+        if let Some(passed_on) = self.subject.passed_on() {
+            end = earlier(end, (passed_on.expires_at, Bound::Subject));
+        }
         Ok(end)
+    }
+
+    /// The actors that the token names; policy may allow fewer than we do.
+    fn actors(&self) -> Result<Option<Actor>, Refusal> {
+        let Some(passed_on) = self.subject.passed_on() else { return Ok(None) };
+        let delegates =
+            self.permit.resources().iter().all(|resource| resource.exchange == ExchangeMode::Delegate);
+        let chain = if delegates { &passed_on.chain } else { &passed_on.earlier };
+        let depth = chain.as_ref().map_or(0, |chain| chain.chain().count());
+        let limit = self.permit.max_actors().and_then(|most| usize::try_from(most).ok());
+        match limit {
+            Some(limit) if depth > limit => Err(Refusal::TooManyActors { depth, limit }),
+            _ => Ok(chain.clone()),
+        }
     }
 }
 
@@ -126,22 +158,30 @@ impl Mint {
     /// [`Refusal`] if the evidence ends too soon, or we cannot sign.
     pub(crate) fn issue(&self, grant: Grant, now: Timestamp) -> Result<Minted, Refusal> {
         let (expires_at, bounded_by) = grant.end(now)?;
-        let Grant { permit, caller, subject } = grant;
+        let actor = grant.actors()?;
+        let Grant { permit, caller, subject, wanted } = grant;
         let id = base64url::encode(random_bytes::<16>()?);
         // INVARIANT: base64url is printable ASCII, which is all that a token id asks for.
         let id = TokenId::parse(&id).map_err(|_| symbolon_jws::CryptoError)?;
-        let extra = permit.resource().claims.of(&caller.attested)?;
+        let mappings = permit.resources().iter().map(|resource| &resource.claims);
+        let extra = ClaimMapping::of_all(mappings, &caller.attested)?;
         let key = caller.key.as_ref().map(crate::proofs::ProvedKey::thumbprint);
-        let audience = permit.resource().audience.clone();
+        let audiences = permit.resources().iter().map(|resource| resource.audience.clone());
+        let (subject, passed_on) = subject.into_parts();
         let claims = Claims {
+            audiences: audiences.collect(),
             client_id: Some(caller.attested.client_id().clone()),
             issued_at: Some(now),
             not_before: Some(now),
             token_id: Some(id.clone()),
             scopes: permit.scopes().clone(),
             confirmation: key.map(Confirmation::to_key),
+            actor,
+            lineage: passed_on.map(|passed_on| passed_on.lineage),
+            issuer: (&self.issuer).into(),
+            subject,
+            expires_at,
             extra: extra.clone(),
-            ..Claims::new((&self.issuer).into(), subject.as_claim().clone(), audience, expires_at)
         };
         let token = sign(&claims, TokenType::AccessToken, self.keys.active()).map_err(Refusal::Signing)?;
         Ok(Minted {
@@ -149,6 +189,7 @@ impl Mint {
             lifetime: expires_at.saturating_since(now),
             is_bound: key.is_some(),
             scopes: permit.scopes().clone(),
+            kind: wanted,
             policies: permit.policies().to_vec(),
             note: TokenNote { id, expires_at, bounded_by, claims: extra },
         })

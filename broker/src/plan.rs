@@ -18,6 +18,7 @@ use crate::keys::Seal;
 use crate::policies::CurrentSet;
 use crate::resources::Resources;
 use crate::routes::token_endpoint;
+use crate::subject::ForeignPlan;
 
 /// A checked configuration with everything compiled that can be.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub struct Plan {
     pub(crate) config: Config,
     pub(crate) seal: Seal,
     pub(crate) blueprint: Blueprint,
+    pub(crate) foreign: ForeignPlan,
     pub(crate) groups: Groups,
     pub(crate) resources: Resources,
     pub(crate) local_times: LocalTimes,
@@ -56,6 +58,13 @@ impl Plan {
         self.config.log
     }
 
+    /// Connections at one time, of the port and the socket together.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        let listeners = 1 + usize::from(self.config.listen.socket.is_some());
+        usize::try_from(self.config.limits.connections).unwrap_or(usize::MAX).saturating_mul(listeners)
+    }
+
     /// What is odd about a configuration that is valid, for people.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         self.policies.warnings()
@@ -63,6 +72,7 @@ impl Plan {
 
     fn draw(config: &Config, findings: &mut Findings) -> Option<Self> {
         let blueprint = Blueprint::draw(config, findings);
+        let foreign = ForeignPlan::draw(config, findings);
         let groups = Groups::build(&config.groups, findings);
         let resources = Resources::build(&config.resources, findings);
         check_the_rest(config, findings);
@@ -77,6 +87,7 @@ impl Plan {
             config: config.clone(),
             seal: seal?,
             blueprint,
+            foreign,
             groups,
             resources,
             local_times: local_times?,
@@ -98,6 +109,7 @@ fn check_the_rest(config: &Config, findings: &mut Findings) {
         ("burst", limits.burst),
         ("concurrent_requests", limits.concurrent_requests),
         ("connections", limits.connections),
+        ("targets", limits.targets),
     ] {
         if value == 0 {
             findings.add(format!("limits.{name}"), "zero would let nobody in");
@@ -156,7 +168,12 @@ fn client(config: &Config, findings: &mut Findings) -> Option<GuardedClient> {
     for network in &config.outbound.allow {
         addresses = addresses.allow(*network);
     }
-    if config.trust_providers.iter().filter_map(|provider| provider.oidc.as_ref()).any(|oidc| oidc.dev) {
+    let evidence = config.trust_providers.iter().filter_map(|provider| provider.oidc.as_ref());
+    if evidence
+        .map(|oidc| oidc.dev)
+        .chain(config.subject_issuers.iter().map(|issuer| issuer.dev))
+        .any(|dev| dev)
+    {
         addresses = addresses.allow_loopback();
     }
     let mut builder = GuardedClient::builder().addresses(addresses);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use symbolon_identity::{LocalTimeName, Scopes};
 use symbolon_jws::{base64url, sha256};
-use symbolon_policies::{PolicyErrors, PolicyId, PolicySet, Shadow};
+use symbolon_policies::{PolicyErrors, PolicyId, PolicySet, Question, Shadow};
 
 use crate::inquiry::Inquiry;
 use crate::refusal::Refusal;
@@ -33,10 +33,11 @@ pub(crate) struct CurrentSet {
 /// Proof that policy permits a whole request: all of its scopes. Made only by [`CurrentSet::decide`].
 #[derive(Debug)]
 pub(crate) struct Permit {
-    resource: Arc<Resource>,
+    resources: Vec<Arc<Resource>>,
     scopes: Scopes,
     policies: Vec<PolicyId>,
     ceiling: Option<Duration>,
+    max_actors: Option<u32>,
     shadow: Option<Shadow>,
 }
 
@@ -111,31 +112,48 @@ impl CurrentSet {
         &self.set
     }
 
-    /// Puts all questions of an inquiry; all must be permitted.
+    /// Puts all questions of an inquiry; all must be permitted, and of a token that is addressed to resources the
+    /// caller must operate one.
     ///
     /// # Errors
-    /// [`Refusal::Denied`] or [`Refusal::Undetermined`] for the first question that is not.
+    /// [`Refusal::NotAddressed`] if it operates none, [`Refusal::Denied`] or [`Refusal::Undetermined`] for the first
+    /// question that is not permitted.
     pub(crate) fn decide(&self, inquiry: Inquiry) -> Result<Permit, Refusal> {
         let mut policies = Vec::new();
-        let mut ceiling: Option<Duration> = None;
+        let (mut ceiling, mut max_actors): (Option<Duration>, Option<u32>) = (None, None);
         let mut shadow = None;
+        for (party, questions) in inquiry.operated() {
+            let operates = self.any(questions).ok_or(Refusal::NotAddressed { party: *party })?;
+            policies.extend_from_slice(operates.policies());
+        }
         for question in inquiry.questions() {
             let permit = self.set.decide(question).into_result()?;
             policies.extend_from_slice(permit.policies());
             ceiling = ceiling.into_iter().chain(permit.ceiling()).min();
+            max_actors = max_actors.into_iter().chain(permit.max_actors()).min();
             shadow = shadow.or_else(|| permit.shadow().cloned());
         }
         policies.sort();
         policies.dedup();
-        let (resource, scopes) = inquiry.into_parts();
-        Ok(Permit { resource, scopes, policies, ceiling, shadow })
+        let (resources, scopes) = inquiry.into_parts();
+        Ok(Permit { resources, scopes, policies, ceiling, max_actors, shadow })
+    }
+
+    /// The first permit for one of these questions.
+    pub(crate) fn any(&self, questions: &[Question]) -> Option<symbolon_policies::Permit> {
+        questions.iter().find_map(|question| self.set.decide(question).into_result().ok())
     }
 }
 
 impl Permit {
-    /// The resource that it permits.
-    pub(crate) fn resource(&self) -> &Resource {
-        &self.resource
+    /// The resources that it permits, at least one.
+    pub(crate) fn resources(&self) -> &[Arc<Resource>] {
+        &self.resources
+    }
+
+    /// The most actors that policy lets the token name.
+    pub(crate) fn max_actors(&self) -> Option<u32> {
+        self.max_actors
     }
 
     /// The scopes that it permits.

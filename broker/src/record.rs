@@ -2,20 +2,21 @@
 //! Not here: refusals of strangers, which are counted, and where records are kept.
 
 use serde::{Deserialize, Serialize};
-use symbolon_audit::{Actor, Event, Record, Target, Token};
-use symbolon_identity::{DecisionId, ReasonCode, ResourceName, Scopes, Timestamp};
+use symbolon_audit::{Actor, Event, Record, Token};
+use symbolon_identity::{DecisionId, ReasonCode, ResourceName, Scopes, Timestamp, TokenId};
 use symbolon_jws::Thumbprint;
 use symbolon_policies::{Denial, PolicyId, Question, Shadow, Workload};
 use symbolon_wire::Outcome;
 
 use crate::attest::Method;
-use crate::grants::TokenRequest;
+use crate::grants::{Target, TokenRequest};
 use crate::inquiry::{Caller, Inquiry};
 use crate::mint::{Minted, TokenNote};
 use crate::presented::{Presented, source_ip};
 use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
 use crate::store::Use;
+use crate::subject::VerifiedSubject;
 
 /// A decision with the questions it answered, so that it can be explained later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,8 +41,12 @@ pub(crate) struct DecisionRecord {
     pub(crate) source: Option<std::net::IpAddr>,
     /// The target as the caller named it.
     pub(crate) target: String,
-    /// The resource, if there is one of that name.
-    pub(crate) resource: Option<ResourceName>,
+    /// The resources, if there are some of that name.
+    #[serde(default)]
+    pub(crate) resources: Vec<ResourceName>,
+    /// On whose behalf, if it was an exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exchange: Option<ExchangeNote>,
     /// The scopes that were asked for, with defaults filled in.
     pub(crate) scopes: Scopes,
     /// The policies that decided.
@@ -54,6 +59,19 @@ pub(crate) struct DecisionRecord {
     pub(crate) questions: Vec<Question>,
     /// The token, if one was issued.
     pub(crate) token: Option<TokenNote>,
+}
+
+/// What a record says about an exchange: never a token.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ExchangeNote {
+    /// The issuer of the subject's token.
+    pub(crate) issuer: String,
+    /// The subject, as our tokens name it.
+    pub(crate) subject: String,
+    /// The actors that its token named, newest first.
+    pub(crate) actors: Vec<String>,
+    /// The token at the root of the chain.
+    pub(crate) lineage: TokenId,
 }
 
 /// A record that is being written while a request is judged, with what the answer will use up.
@@ -83,8 +101,9 @@ impl Receipt {
             method: attested.method(),
             key: key.as_ref().map(ProvedKey::thumbprint),
             source: source_ip(&presented.connection),
-            target: request.target.as_str().to_owned(),
-            resource: None,
+            target: request.targets.iter().map(Target::as_str).collect::<Vec<_>>().join(" "),
+            resources: Vec::new(),
+            exchange: None,
             scopes: request.scopes.clone().unwrap_or_default(),
             policies: Vec::new(),
             policy_set: None,
@@ -97,13 +116,25 @@ impl Receipt {
 
     /// Notes what policies are asked.
     pub(crate) fn ask(&mut self, inquiry: &Inquiry, policy_set: &str) {
-        self.record.resource = Some(inquiry.resource().policy.name.clone());
+        self.record.resources =
+            inquiry.resources().iter().map(|resource| resource.policy.name.clone()).collect();
         self.record.scopes = inquiry.scopes().clone();
-        self.record.questions = inquiry.questions().to_vec();
+        let operated = inquiry.operated().iter().flat_map(|(_, questions)| questions);
+        self.record.questions = inquiry.questions().iter().chain(operated).cloned().collect();
         self.record.policy_set = Some(policy_set.to_owned());
         if let Some(caller) = inquiry.questions().first().and_then(|question| question.principal.workload()) {
             self.record.caller = caller.clone();
         }
+    }
+
+    /// Notes on whose behalf a token is wanted.
+    pub(crate) fn behalf(&mut self, subject: &VerifiedSubject) {
+        self.record.exchange = subject.passed_on().map(|passed_on| ExchangeNote {
+            issuer: passed_on.facts.issuer.clone(),
+            subject: passed_on.facts.id.clone(),
+            actors: passed_on.earlier_ids(),
+            lineage: passed_on.lineage.clone(),
+        });
     }
 
     /// Notes the token.
@@ -117,9 +148,21 @@ impl Receipt {
     pub(crate) fn refuse(&mut self, refusal: &Refusal, reason: ReasonCode) {
         self.record.refuse(reason);
         self.record.detail = Some(crate::error_chain(refusal));
-        if let Refusal::Denied(denial) | Refusal::Undetermined(denial) = refusal {
+        if let Some(denial) = refusal.denial() {
             self.record.deny(denial);
         }
+    }
+}
+
+/// The caller as the audit chain names it.
+pub(crate) fn actor(caller: &Caller) -> Actor {
+    let Caller { attested, key } = caller;
+    Actor {
+        id: attested.workload().as_str().to_owned(),
+        provider: Some(attested.provider().as_str().to_owned()),
+        method: Some(attested.method().as_str().to_owned()),
+        key: key.as_ref().map(|key| key.thumbprint().to_string()),
+        on_behalf_of: Vec::new(),
     }
 }
 
@@ -130,6 +173,14 @@ impl DecisionRecord {
         self.reason = Some(reason);
         self.token = None;
         self.policies.clear();
+    }
+
+    /// The names of the resources, else what the caller named.
+    pub(crate) fn target_name(&self) -> String {
+        if self.resources.is_empty() {
+            return self.target.clone();
+        }
+        self.resources.iter().map(ResourceName::as_str).collect::<Vec<_>>().join(" ")
     }
 
     fn deny(&mut self, denial: &Denial) {
@@ -152,13 +203,10 @@ impl DecisionRecord {
             provider: Some(self.caller.provider.as_str().to_owned()),
             method: Some(self.method.as_str().to_owned()),
             key: self.key.map(|key| key.to_string()),
-            on_behalf_of: Vec::new(),
+            on_behalf_of: self.exchange.iter().map(|exchange| exchange.subject.clone()).collect(),
         });
-        record.target = Some(Target {
-            resource: self
-                .resource
-                .as_ref()
-                .map_or_else(|| self.target.clone(), |name| name.as_str().to_owned()),
+        record.target = Some(symbolon_audit::Target {
+            resource: self.target_name(),
             route: None,
             scopes: self.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
         });

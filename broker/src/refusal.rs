@@ -12,7 +12,9 @@ use symbolon_wire::FormError;
 
 use crate::attest::{MappingError, ProcessError};
 use crate::claims::ClaimError;
+use crate::own_tokens::OwnTokenError;
 use crate::store::Conflict;
+use crate::subject::{PresentedError, SubjectError};
 
 /// Why no token is issued.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +109,83 @@ pub(crate) enum Refusal {
     /// A scope is malformed or not offered, or none was asked for where there is no default.
     #[error("the scope is {0}")]
     InvalidScope(&'static str),
+    /// The token type is not taken or made here.
+    #[error("the token type is not supported")]
+    UnsupportedTokenType,
+    /// A presented subject or actor token is no JWT.
+    #[error("the {party} token is malformed")]
+    PresentedMalformed {
+        /// Whose token.
+        party: Party,
+        /// Why.
+        #[source]
+        error: TokenError,
+    },
+    /// A presented subject or actor token does not verify.
+    #[error("the {party} token is refused")]
+    Presented {
+        /// Whose token.
+        party: Party,
+        /// Why.
+        #[source]
+        source: PresentedError,
+    },
+    /// A presented token is of another kind than the caller says, or its issuer does not vouch for that kind.
+    #[error("the {party} token is not of the kind that the caller says")]
+    PresentedKind {
+        /// Whose token.
+        party: Party,
+    },
+    /// A foreign subject does not pass the conditions of its issuer's configuration.
+    #[error("the claims of the {party} token do not map")]
+    PresentedMapping {
+        /// Whose token.
+        party: Party,
+        /// Why.
+        #[source]
+        source: SubjectError,
+    },
+    /// The token is addressed to somebody else than us, and policy does not say that the caller operates that.
+    #[error("the {party} token is addressed to somebody else than the caller")]
+    NotAddressed {
+        /// Whose token.
+        party: Party,
+    },
+    /// The subject token says who may act, and this actor is not the one.
+    #[error("the subject token's `may_act` names another actor")]
+    MayAct,
+    /// The actor acts already.
+    #[error("the actor already acts in the subject token")]
+    ActorLoop,
+    /// The chain of actors would be longer than it may.
+    #[error("the token would name {depth} actors, the limit is {limit}")]
+    TooManyActors {
+        /// The actors that it would name.
+        depth: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// For the same resource an exchange can only narrow.
+    #[error("the subject token lacks a requested scope of the same resource")]
+    ScopeExceedsSubject,
+    /// Policy says no to an exchange.
+    #[error("policy denies the exchange")]
+    ExchangeDenied(#[source] Denial),
+    /// Policy cannot be evaluated for an exchange.
+    #[error("policy cannot say")]
+    ExchangeUndetermined(#[source] Denial),
+    /// A token for the revocation feed is not good.
+    #[error("the token for the feed is refused")]
+    StatusToken(#[from] OwnTokenError),
+    /// A token for the revocation feed lacks the scope.
+    #[error("the token for the feed lacks its scope")]
+    StatusScope,
+    /// An operator has revoked the caller or its key.
+    #[error("the caller or its key was revoked")]
+    CallerRevoked,
+    /// An operator has revoked the subject.
+    #[error("the subject was revoked")]
+    SubjectRevoked,
     /// Membership in a group cannot be told.
     #[error("membership in group `{group}` cannot be told")]
     GroupUndetermined {
@@ -146,6 +225,46 @@ pub(crate) enum Refusal {
     /// The random generator fails.
     #[error("no random numbers can be had")]
     Random(#[from] symbolon_jws::CryptoError),
+}
+
+/// Whose token was presented for an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Party {
+    /// On whose behalf the token is wanted.
+    Subject,
+    /// Who acts.
+    Actor,
+}
+
+impl std::fmt::Display for Party {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Subject => "subject",
+            Self::Actor => "actor",
+        })
+    }
+}
+
+impl Refusal {
+    /// The same, if it is a denial by policy, as the denial of an exchange: RFC 8693 has another word for it.
+    pub(crate) fn of_exchange(self) -> Self {
+        match self {
+            Self::Denied(denial) => Self::ExchangeDenied(denial),
+            Self::Undetermined(denial) => Self::ExchangeUndetermined(denial),
+            other => other,
+        }
+    }
+
+    /// The denial by policy, if it is one.
+    pub(crate) fn denial(&self) -> Option<&Denial> {
+        match self {
+            Self::Denied(denial)
+            | Self::Undetermined(denial)
+            | Self::ExchangeDenied(denial)
+            | Self::ExchangeUndetermined(denial) => Some(denial),
+            _ => None,
+        }
+    }
 }
 
 impl From<Denial> for Refusal {

@@ -1,24 +1,34 @@
 //! What tokens are issued for, and how callers name it.
 //! Not here: who may have a token; policies say that.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use symbolon_identity::{Audience, Scopes};
+use symbolon_identity::{Audience, IdentityError, IssuerUrl, ResourceName, Scope, Scopes};
+use symbolon_wire::paths;
 
 use crate::claims::ClaimMapping;
-use crate::config::{Binding, ResourceConfig};
+use crate::config::{Binding, ExchangeMode, ResourceConfig};
 use crate::findings::Findings;
 use crate::grants::Target;
 use crate::refusal::Refusal;
 
 /// The longest life that any token may be configured to have.
-const LONGEST: Duration = Duration::from_hours(24);
+pub(crate) const LONGEST: Duration = Duration::from_hours(24);
+/// The resource that stands for our own revocation feed; policies say who may read it.
+pub(crate) const STATUS: &str = "symbolon-status";
+/// The scope that opens the feed.
+pub(crate) const STATUS_SCOPE: &str = "status:read";
 
 /// All resources.
 #[derive(Debug, Default)]
 pub(crate) struct Resources {
     all: Vec<Arc<Resource>>,
+    /// What tokens are addressed to that are addressed to us.
+    ourselves: Vec<Audience>,
+    /// The same and the audiences of all resources.
+    audiences: Vec<Audience>,
 }
 
 /// One resource.
@@ -34,6 +44,8 @@ pub(crate) struct Resource {
     pub(crate) ttl: Duration,
     /// The claims that it adds to its tokens.
     pub(crate) claims: ClaimMapping,
+    /// What an exchange makes for it.
+    pub(crate) exchange: ExchangeMode,
     binding: Binding,
     default: Scopes,
 }
@@ -45,7 +57,10 @@ impl Resources {
         for (index, config) in section.iter().enumerate() {
             let path = format!("resources[{index}]");
             let taken = |text: &str| {
-                all.iter().any(|other| other.policy.name.as_str() == text || other.audience.as_str() == text)
+                text == STATUS
+                    || all
+                        .iter()
+                        .any(|other| other.policy.name.as_str() == text || other.audience.as_str() == text)
             };
             if taken(config.name.as_str()) {
                 findings.add(format!("{path}.name"), "another resource has this name or audience");
@@ -66,7 +81,19 @@ impl Resources {
             let claims = ClaimMapping::build(&config.claims, &format!("{path}.claims"), findings);
             all.push(Arc::new(Resource::new(config, claims)));
         }
-        Self { all }
+        Self { all, ..Self::default() }
+    }
+
+    /// The same with what depends on our own name: the feed as a resource, and the audiences of all tokens.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if our URL is no audience.
+    pub(crate) fn of_issuer(mut self, issuer: &IssuerUrl) -> Result<Self, IdentityError> {
+        self.all.push(Arc::new(Resource::new(&status(issuer)?, ClaimMapping::default())));
+        self.ourselves = vec![Audience::parse(issuer.as_str())?];
+        let resources = self.all.iter().map(|resource| resource.audience.clone());
+        self.audiences = self.ourselves.iter().cloned().chain(resources).collect();
+        Ok(self)
     }
 
     /// The resource that a caller names.
@@ -83,10 +110,41 @@ impl Resources {
         self.all.iter().find(named).cloned().ok_or(Refusal::InvalidTarget("unknown"))
     }
 
+    /// The resource with this audience.
+    pub(crate) fn of_audience(&self, audience: &Audience) -> Option<Arc<Resource>> {
+        self.all.iter().find(|resource| resource.audience == *audience).cloned()
+    }
+
+    /// What a token is addressed to that is addressed to us.
+    pub(crate) fn ourselves(&self) -> &[Audience] {
+        &self.ourselves
+    }
+
+    /// Everything that a token of ours can be addressed to.
+    pub(crate) fn audiences(&self) -> &[Audience] {
+        &self.audiences
+    }
+
     /// The scopes of all resources, for the metadata document.
     pub(crate) fn scopes(&self) -> Scopes {
         self.all.iter().flat_map(|resource| resource.offered.iter().cloned()).collect()
     }
+}
+
+/// The feed as a resource like any other: bound, and for whom policy says.
+fn status(issuer: &IssuerUrl) -> Result<ResourceConfig, IdentityError> {
+    let scopes = BTreeSet::from([Scope::parse(STATUS_SCOPE)?]);
+    Ok(ResourceConfig {
+        name: ResourceName::parse(STATUS)?,
+        audience: Audience::parse(&issuer.join(paths::STATUS))?,
+        default_scopes: scopes.clone(),
+        scopes,
+        groups: BTreeSet::new(),
+        binding: Binding::Dpop,
+        exchange: ExchangeMode::Delegate,
+        claims: std::collections::BTreeMap::new(),
+        token_ttl: symbolon_config::HumanDuration::from_secs(300),
+    })
 }
 
 impl Resource {
@@ -97,6 +155,7 @@ impl Resource {
             offered: config.scopes.iter().cloned().collect(),
             ttl: config.token_ttl.as_duration(),
             claims,
+            exchange: config.exchange,
             binding: config.binding,
             default: config.default_scopes.iter().cloned().collect(),
         }
@@ -110,18 +169,15 @@ impl Resource {
         }
     }
 
-    /// The scopes that a request means.
+    /// The scopes of a request that names none.
     ///
     /// # Errors
-    /// [`Refusal::InvalidScope`] if one is not offered, or none is named and there is no default (RFC 6749 §3.3).
-    pub(crate) fn scopes(&self, requested: Option<&Scopes>) -> Result<Scopes, Refusal> {
-        match requested {
-            Some(scopes) if scopes.is_subset_of(&self.offered) => Ok(scopes.clone()),
-            Some(_) => Err(Refusal::InvalidScope("not offered by the resource")),
-            None if self.default.is_empty() && !self.offered.is_empty() => {
-                Err(Refusal::InvalidScope("missing, and the resource has no default"))
-            }
-            None => Ok(self.default.clone()),
+    /// [`Refusal::InvalidScope`] if there is no default (RFC 6749 §3.3).
+    pub(crate) fn default_scopes(&self) -> Result<&Scopes, Refusal> {
+        if self.default.is_empty() && !self.offered.is_empty() {
+            Err(Refusal::InvalidScope("missing, and the resource has no default"))
+        } else {
+            Ok(&self.default)
         }
     }
 }

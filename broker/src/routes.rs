@@ -2,9 +2,14 @@
 //! Not here: health and metrics, which `symbolon-http` serves on the admin port.
 
 mod decisions;
+pub(crate) mod door;
 pub(crate) mod error;
+mod inspect;
 mod jwks;
 mod metadata;
+mod operators;
+mod revocations;
+mod status;
 mod token;
 
 use std::sync::Arc;
@@ -15,13 +20,32 @@ use symbolon_identity::IssuerUrl;
 use symbolon_wire::{paths, well_known_inserted};
 
 pub(crate) use decisions::Decisions;
+pub(crate) use inspect::InspectRoutes;
 pub(crate) use jwks::{PublishError, PublishedKeys};
 pub(crate) use metadata::{Metadata, token_endpoint};
+pub(crate) use operators::Operators;
+pub(crate) use revocations::RevocationRoutes;
+pub(crate) use status::{StatusParts, StatusRoute};
 pub(crate) use token::TokenRoute;
 
+/// What the routes of the public listeners need.
+#[derive(Debug, Clone)]
+pub(crate) struct Public {
+    pub(crate) metadata: Arc<Metadata>,
+    pub(crate) keys: Arc<PublishedKeys>,
+    pub(crate) token: Arc<TokenRoute>,
+    pub(crate) inspect: Arc<InspectRoutes>,
+    pub(crate) status: Arc<StatusRoute>,
+}
+
 /// What both public listeners serve, TCP and the attestation socket.
-pub(crate) fn public(metadata: Arc<Metadata>, keys: Arc<PublishedKeys>, token: Arc<TokenRoute>) -> Router {
+pub(crate) fn public(public: Public) -> Router {
+    let Public { metadata, keys, token, inspect, status } = public;
     let path = issuer_path(metadata.issuer());
+    let inspections = Router::new()
+        .route(&format!("{path}{}", paths::INTROSPECT), post(inspect::introspect))
+        .route(&format!("{path}{}", paths::REVOKE), post(inspect::revoke))
+        .with_state(inspect);
     let mut documents = Router::new();
     for well_known in [paths::OPENID_CONFIGURATION, paths::AUTHORIZATION_SERVER_METADATA] {
         for place in places(well_known, &path) {
@@ -32,11 +56,16 @@ pub(crate) fn public(metadata: Arc<Metadata>, keys: Arc<PublishedKeys>, token: A
         .with_state(metadata)
         .route(&format!("{path}{}", paths::JWKS), get(jwks::serve).with_state(keys))
         .route(&format!("{path}{}", paths::TOKEN), post(token::serve).with_state(token))
+        .route(&format!("{path}{}", paths::STATUS), get(status::serve).with_state(status))
+        .merge(inspections)
 }
 
 /// What the admin socket serves beyond health and metrics.
-pub(crate) fn admin(decisions: Arc<Decisions>) -> Router {
-    Router::new().route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::serve)).with_state(decisions)
+pub(crate) fn admin(decisions: Arc<Decisions>, revocations: Arc<RevocationRoutes>) -> Router {
+    Router::new()
+        .route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::serve))
+        .with_state(decisions)
+        .route(paths::REVOCATIONS, get(revocations::list).post(revocations::order).with_state(revocations))
 }
 
 /// The path of an issuer, without a slash at its end; empty for most.

@@ -11,8 +11,10 @@ use std::pin::Pin;
 
 use symbolon_identity::{DecisionId, ReasonCode, Timestamp};
 use symbolon_jws::Thumbprint;
+use symbolon_token::Revocation;
 
 use crate::record::DecisionRecord;
+use crate::revoke::Standing;
 
 pub(crate) use ledger::{Ledger, LedgerError, LedgerMetrics};
 pub(crate) use sqlite::SqliteStore;
@@ -36,6 +38,12 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// Keeps a sealed signing key.
     fn add_sealed_key(&self, key: SealedKey) -> StoreFuture<'_, ()>;
 
+    /// The last place in the feed that was ever taken.
+    fn last_revocation(&self) -> StoreFuture<'_, u64>;
+
+    /// All revocations after this place in the feed, in their order.
+    fn revocations_after(&self, sequence: u64) -> StoreFuture<'_, Vec<Standing>>;
+
     /// Forgets what expired before `now` and decisions older than `decisions_before`; returns how many rows.
     fn prune(&self, now: Timestamp, decisions_before: Timestamp) -> StoreFuture<'_, u64>;
 }
@@ -52,6 +60,26 @@ pub(crate) enum Entry {
     },
     /// Something that happened, for the audit chain alone.
     Event(Box<symbolon_audit::Record>),
+    /// An answer that is no decision on a token, with what it uses up.
+    Uses(Vec<Use>),
+    /// Something that is taken back.
+    Revocation {
+        /// What the answer uses up; if something was used before, nothing is revoked.
+        uses: Vec<Use>,
+        /// What is revoked.
+        revocations: Vec<NewRevocation>,
+        /// What the audit chain says of it.
+        record: Box<symbolon_audit::Record>,
+    },
+}
+
+/// A revocation that has no place in the feed yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewRevocation {
+    /// What is revoked.
+    pub(crate) revocation: Revocation,
+    /// Whether nothing is issued to it either, until it is over.
+    pub(crate) blocks_issuing: bool,
 }
 
 /// Something that an answer uses up or relies on.

@@ -9,6 +9,7 @@ use symbolon_daemon::{Clock, Lifecycle};
 use symbolon_identity::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::revoke::Revocations;
 use crate::store::{Entry, Ledger, Store};
 
 const COUNTS_EVERY: Duration = Duration::from_secs(10);
@@ -21,6 +22,7 @@ pub(crate) struct Upkeep {
     pub(crate) ledger: Ledger,
     pub(crate) strangers: Arc<RefusalCounters>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) revocations: Arc<Revocations>,
     pub(crate) keep_decisions: Duration,
 }
 
@@ -68,6 +70,7 @@ impl Upkeep {
         loop {
             ticks.tick().await;
             let now = self.now();
+            self.revocations.prune(now);
             match self.store.prune(now, now.saturating_sub(self.keep_decisions)).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(event.name = "store.pruned", rows, "forgot what had expired"),

@@ -16,8 +16,9 @@ use crate::output::{self, Format};
 
 mod render;
 
+// Where the samples and units of `deploy/` put them: each program in the folder of its own user.
 const BROKER_SOCKET: &str = "/run/symbolon/admin.sock";
-const GATEWAY_SOCKET: &str = "/run/symbolon/gateway-admin.sock";
+const GATEWAY_SOCKET: &str = "/run/symbolon-gateway/admin.sock";
 
 /// Options of `symbolon explain`.
 #[derive(Debug, clap::Args)]
@@ -27,10 +28,10 @@ const GATEWAY_SOCKET: &str = "/run/symbolon/gateway-admin.sock";
 pub(crate) struct ExplainOptions {
     /// A decision id, a reason code, or `-` to read a refusal from standard input.
     id: String,
-    /// The broker's admin socket.
+    /// The broker's admin socket [default: /run/symbolon/admin.sock].
     #[arg(long, value_name = "SOCKET")]
     broker_admin: Option<PathBuf>,
-    /// The gateway's admin socket.
+    /// The gateway's admin socket [default: /run/symbolon-gateway/admin.sock].
     #[arg(long, value_name = "SOCKET")]
     gateway_admin: Option<PathBuf>,
     #[command(flatten)]
@@ -52,8 +53,24 @@ pub(crate) async fn run(options: ExplainOptions) -> anyhow::Result<Exit> {
     }
     let id = if options.id == "-" { id_from_stdin()? } else { parse(&options.id)? };
     let document = fetch(&id, &options).await?;
-    output::document(options.output, &document, &render::page(&document))?;
+    output::document(options.output, &document, &render::page(&visible(&document)?))?;
     Ok(if document.outcome == Outcome::Allowed { Exit::Ok } else { Exit::Denied })
+}
+
+/// The document with every text of it safe to show: some of them were sent by strangers.
+fn visible(document: &DecisionDocument) -> anyhow::Result<DecisionDocument> {
+    fn each(value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(symbolon_jws::visible(&text)),
+            Value::Array(items) => items.into_iter().map(each).collect(),
+            Value::Object(members) => {
+                let members = members.into_iter();
+                members.map(|(name, member)| (symbolon_jws::visible(&name), each(member))).collect()
+            }
+            other => other,
+        }
+    }
+    Ok(serde_json::from_value(each(serde_json::to_value(document)?))?)
 }
 
 async fn fetch(id: &DecisionId, options: &ExplainOptions) -> anyhow::Result<DecisionDocument> {
@@ -86,4 +103,27 @@ fn id_from_stdin() -> anyhow::Result<DecisionId> {
 
 fn parse(text: &str) -> anyhow::Result<DecisionId> {
     DecisionId::parse(text).map_err(|error| Failure::usage(error.to_string()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_strangers_sent_does_not_reach_the_terminal_as_it_is() {
+        let evil = "a\u{202e}\u{9b}2J\nALLOWED\r\u{1b}[1m";
+        let document: DecisionDocument = serde_json::from_value(json!({
+            "id": "g-00000000000000000000000000", "time": 1_700_000_000, "outcome": "refused", "reason": "malformed",
+            "detail": evil, "workload": evil, "target": evil, "policies": [evil],
+            "near_misses": [{"policy": evil, "failed": [{"condition": evil, "expected": evil, "actual": evil}]}],
+            "facts": {"request": evil, evil: [evil]}
+        }))
+        .unwrap();
+        let page = render::page(&visible(&document).unwrap());
+        assert!(!page.contains(['\u{202e}', '\u{9b}', '\u{1b}', '\r']), "{page:?}");
+        assert!(!page.lines().any(|line| line.starts_with("ALLOWED")), "{page}");
+        assert!(page.contains("a\\u{202e}"), "{page}");
+    }
 }

@@ -6,6 +6,7 @@ mod exit;
 mod explain;
 mod http;
 mod output;
+mod secret_argument;
 mod token;
 
 use std::process::ExitCode;
@@ -17,7 +18,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, the rest is a wrong command line; clap knows which stream each belongs to.
-            let _ = error.print();
+            let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+            match secret_argument::without_tokens(&error.to_string(), arguments) {
+                Some(message) => eprint!("{message}"),
+                None => drop(error.print()),
+            }
             return if error.use_stderr() { exit::Exit::Usage.into() } else { ExitCode::SUCCESS };
         }
     };

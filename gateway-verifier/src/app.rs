@@ -132,7 +132,7 @@ impl App {
         let (metrics, server_metrics) = (Metrics::register(&mut registry), ServerMetrics::default());
         server_metrics.register(&mut registry);
 
-        let replay = Arc::new(ReplayWindow::new(config.replay.entries));
+        let replay = Arc::new(replay_window(&config, &now));
         let builder = Builder::new(&lifecycle, Arc::clone(&replay), Arc::clone(&ids), now.clone());
         let keys = builder.keys(&config, &plan)?;
         let house = Arc::new(ArcSwap::from_pointee(builder.house(plan, keys.clone(), None)?));
@@ -180,6 +180,15 @@ impl App {
     }
 }
 
+/// A memory of used proofs that begins now: a proof from before may have been used up by the process before this one.
+fn replay_window(config: &GatewayConfig, now: &Now) -> ReplayWindow {
+    let window = ReplayWindow::new(config.replay.entries).since(now.now());
+    match config.replay.entries_per_key {
+        Some(most) => window.per_key(most),
+        None => window,
+    }
+}
+
 /// Opens the audit file and starts who writes to it.
 fn record(
     config: &GatewayConfig,
@@ -207,7 +216,12 @@ fn listen(
     admin: Admin,
     lifecycle: &Lifecycle,
 ) -> Result<Addresses, anyhow::Error> {
-    let limits = Limits { max_connections: config.limits.connections, ..Limits::default() };
+    let limits = Limits {
+        max_connections: config.limits.connections,
+        max_connections_per_peer: config.limits.connections_per_peer,
+        max_requests: Some(config.limits.requests),
+        ..Limits::default()
+    };
     let public = config.listen.listen()?;
     let health = Bind::Tcp(config.admin.listen).listen()?;
     let operators = config.admin.socket.as_ref().map(|path| Bind::unix(path, 0o600).listen()).transpose()?;

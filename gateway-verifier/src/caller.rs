@@ -1,11 +1,12 @@
 //! Who calls: a verified token with the headers that tell the API so, made once for each token.
 //! Not here: verifying (`stages/verify.rs`) and keeping (`cache.rs`).
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::HeaderValue;
 use symbolon_cel::Value;
-use symbolon_identity::{IssuerName, ReasonCode, TrustDomain};
+use symbolon_identity::{IssuerName, ReasonCode, RouteName, TrustDomain};
 use symbolon_issuers::Issuer;
 use symbolon_policies::{Principal, TokenFacts};
 use symbolon_token::{Actor, VerifiedToken};
@@ -22,6 +23,8 @@ pub struct VerifiedCaller {
     trust_domain: Option<TrustDomain>,
     facts: OnceLock<Option<Arc<Value>>>,
     asker: OnceLock<Asker>,
+    /// The routes that it was let through on.
+    admitted: Mutex<BTreeSet<RouteName>>,
 }
 
 /// The caller as policies see it.
@@ -59,7 +62,16 @@ impl VerifiedCaller {
         trust_domain: Option<TrustDomain>,
     ) -> Result<Self, Rejection> {
         let headers = IdentityHeaders::of(&token)?;
-        Ok(Self { token, issuer, headers, trust_domain, facts: OnceLock::new(), asker: OnceLock::new() })
+        let (facts, asker, admitted) = (OnceLock::new(), OnceLock::new(), Mutex::default());
+        Ok(Self { token, issuer, headers, trust_domain, facts, asker, admitted })
+    }
+
+    /// Whether it is let through on this route for the first time since its token was verified.
+    #[must_use]
+    pub fn is_first_on(&self, route: &RouteName) -> bool {
+        // A panic elsewhere costs at most one more record.
+        let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+        !admitted.contains(route) && admitted.insert(route.clone())
     }
 
     /// The token.

@@ -131,13 +131,16 @@ impl Default for TokenCacheConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplayConfig {
-    /// The most proofs that are remembered at once; beyond it bound requests are answered 503.
+    /// The most proofs that are remembered at once, each for 65 seconds at most; beyond it bound requests are answered
+    /// 503.
     pub entries: usize,
+    /// The most of them by one key; beyond it that key's requests are answered 503. Absent: a quarter of them.
+    pub entries_per_key: Option<usize>,
 }
 
 impl Default for ReplayConfig {
     fn default() -> Self {
-        Self { entries: 1_048_576 }
+        Self { entries: 1_048_576, entries_per_key: None }
     }
 }
 
@@ -147,13 +150,19 @@ impl Default for ReplayConfig {
 pub struct LimitsConfig {
     /// The most connections at once.
     pub connections: usize,
+    /// The most connections of one address; absent: an eighth of them. Set it to `connections` where all callers come
+    /// through one proxy. Addresses of this machine are not counted.
+    pub connections_per_peer: Option<usize>,
+    /// The most requests at once, whose answers have not ended; more are answered 503 `busy`.
+    pub requests: usize,
     /// How long requests in flight may take to end when the program is told to stop.
     pub drain: HumanDuration,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { connections: 10_000, drain: HumanDuration::from_secs(25) }
+        let drain = HumanDuration::from_secs(25);
+        Self { connections: 10_000, connections_per_peer: None, requests: 10_000, drain }
     }
 }
 

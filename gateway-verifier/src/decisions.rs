@@ -16,9 +16,6 @@ use crate::routes::Route;
 /// How many rejections of each kind of sender are kept.
 pub const KEPT: usize = 1_024;
 
-/// The longest part of a stranger's path that is kept.
-const PATH_BYTES: usize = 256;
-
 /// When and where a decision was taken.
 #[derive(Debug, Clone)]
 pub struct Circumstances {
@@ -72,14 +69,11 @@ impl Recent {
     }
 }
 
-/// Method and path for people, shortened.
+/// Method and path for people: shortened, and safe to show.
 #[must_use]
 pub fn shown(method: &http::Method, path: &str) -> String {
-    let end =
-        (0..=PATH_BYTES.min(path.len())).rev().find(|end| path.is_char_boundary(*end)).unwrap_or_default();
     let method = method.as_str();
-    let method = method.get(..method.len().min(32)).unwrap_or_default();
-    format!("{method} {}{}", path.get(..end).unwrap_or_default(), if end < path.len() { "…" } else { "" })
+    format!("{} {}", method.get(..method.len().min(32)).unwrap_or_default(), crate::shown::shown(path))
 }
 
 #[cfg(test)]
@@ -126,5 +120,6 @@ mod tests {
         let text = shown(&http::Method::GET, &path);
         assert!(text.len() < 300 && text.ends_with('…'), "{text}");
         assert_eq!(shown(&http::Method::GET, "/a"), "GET /a");
+        assert_eq!(shown(&http::Method::GET, "/a\u{202e}"), "GET /a\\u{202e}");
     }
 }

@@ -15,12 +15,18 @@ enum Kind {
     Plain,
 }
 
-/// Headers that some framework takes for the real path, method, host or peer; we trust no client's.
+/// Headers that some framework takes for the real path, method, host, peer or user; we trust no client's.
 const REWRITES: &[&str] = &[
+    "client-ip",
     "forwarded",
     "proxy",
+    "remote-user",
+    "true-client-ip",
     "x-auth-reason",
+    "x-client-ip",
+    "x-cluster-client-ip",
     "x-envoy-original-path",
+    "x-forwarded",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
@@ -29,6 +35,7 @@ const REWRITES: &[&str] = &[
     "x-original-uri",
     "x-original-url",
     "x-real-ip",
+    "x-remote-user",
     "x-request-id",
     "x-rewrite-url",
 ];
@@ -73,7 +80,7 @@ fn kind(name: &str) -> Kind {
     let exact = !name.bytes().any(is_alias);
     // Only a few initials can begin a name that matters; this keeps the usual request to one look per header.
     match name.bytes().find(|byte| *byte != b'-' && !is_alias(*byte)) {
-        Some(b'a' | b'd' | b'f' | b'p' | b's' | b't' | b'w' | b'x') => {}
+        Some(b'a' | b'c' | b'd' | b'f' | b'p' | b'r' | b's' | b't' | b'w' | b'x') => {}
         _ => return Kind::Plain,
     }
     let credential = CREDENTIALS.iter().any(|known| folds_to(name, known)) || is_workload_token(name);
@@ -158,6 +165,16 @@ mod tests {
             "x-envoy-original-path",
             "x-http-method-override",
             "X_HTTP_METHOD_OVERRIDE",
+            "X-Forwarded",
+            "Client-IP",
+            "client_ip",
+            "X-Client-IP",
+            "True-Client-IP",
+            "X-Cluster-Client-IP",
+            "Remote-User",
+            "REMOTE_USER",
+            "X-Remote-User",
+            "x.remote.user",
         ] {
             assert!(!passes(&name(spoof), true), "{spoof}");
         }
@@ -184,8 +201,24 @@ mod tests {
             "token",
             "dpop-nonce",
             "x-workloads",
+            "x-forwardedness",
+            "content-type",
+            "client",
+            "referer",
+            "remote-users",
         ] {
             assert!(passes(&name(plain), false), "{plain}");
+        }
+    }
+
+    #[test]
+    fn the_look_at_initials_leaves_out_no_name_that_matters() {
+        let prefixes = RESERVED_PREFIXES.iter().map(|prefix| format!("{prefix}a"));
+        for known in REWRITES.iter().map(ToString::to_string).chain(prefixes) {
+            assert_eq!(kind(&known), Kind::Reserved, "{known}");
+        }
+        for known in CREDENTIALS.iter().chain(&["workload-a-token"]) {
+            assert_eq!(kind(known), Kind::Credential, "{known}");
         }
     }
 

@@ -10,6 +10,7 @@ use symbolon_http::Body;
 use symbolon_http::client::{AddressPolicy, ClientSetupError, GuardedClient};
 use symbolon_http::forward::{ForwardError, ForwardOptions, Forwarder, UpstreamError};
 use symbolon_http::tls::TlsError;
+use symbolon_identity::IssuerName;
 use symbolon_issuers::{Issuer, Issuers, KeyPolicy, SetupError};
 use symbolon_proof::ReplayWindow;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,7 @@ pub struct House {
 pub struct Keys {
     /// The issuers.
     pub issuers: Arc<Issuers>,
-    /// The tokens; they vouch by these issuers and by no others.
+    /// The tokens that were verified by these issuers, or by ones of the same name before them, which do not count.
     pub tokens: Arc<TokenCache>,
     /// Ends the background refresh of these issuers.
     pub stop: CancellationToken,
@@ -87,7 +88,7 @@ impl Builder {
     /// # Errors
     /// [`BuildError`] if the client or an issuer cannot be set up.
     pub fn keys(&self, config: &GatewayConfig, plan: &Plan) -> Result<Keys, BuildError> {
-        let dev = config.issuers.iter().any(|issuer| issuer.dev);
+        let dev = any_dev(&config.issuers);
         // Issuers are named by the operator and usually live in a private network. Loopback only for development.
         let policy = AddressPolicy::public().allow_private();
         let policy = if dev { policy.allow_loopback() } else { policy };
@@ -107,6 +108,31 @@ impl Builder {
         Ok(Keys {
             issuers: Arc::new(issuers),
             tokens: Arc::new(TokenCache::new(config.token_cache.entries)),
+            stop: CancellationToken::new(),
+            written: written(config),
+        })
+    }
+
+    /// The issuers of a changed configuration. Who was not changed is taken over with keys and verified tokens.
+    ///
+    /// # Errors
+    /// As [`Builder::keys`].
+    pub fn renewed(&self, before: &Keys, config: &GatewayConfig, plan: &Plan) -> Result<Keys, BuildError> {
+        if !before.are_fetched_as_in(config) {
+            return self.keys(config, plan);
+        }
+        // All that is written of an issuer counts, because a verified token also holds what this program made of it.
+        let written_of = |issuers: &[IssuerConfig], name: &IssuerName| {
+            issuers.iter().find(|issuer| issuer.name == *name).cloned()
+        };
+        let keep =
+            |name: &IssuerName| written_of(&before.written.0, name) == written_of(&config.issuers, name);
+        let issuers = before.issuers.with(plan.issuers.clone(), keep, self.now.now());
+        let issuers = issuers.map_err(BuildError::Issuers)?;
+        Ok(Keys {
+            issuers: Arc::new(issuers),
+            // A token counts only while its issuer is still the same one: see `Verifier::known`.
+            tokens: Arc::clone(&before.tokens),
             stop: CancellationToken::new(),
             written: written(config),
         })
@@ -183,6 +209,17 @@ impl Keys {
     pub fn fit(&self, config: &GatewayConfig) -> bool {
         self.written == written(config)
     }
+
+    /// Whether a changed configuration leaves it as it is how keys are fetched and kept.
+    fn are_fetched_as_in(&self, config: &GatewayConfig) -> bool {
+        let (issuers, keys) = &self.written;
+        *keys == config.keys && any_dev(issuers) == any_dev(&config.issuers)
+    }
+}
+
+/// Whether keys may be fetched from this machine.
+fn any_dev(issuers: &[IssuerConfig]) -> bool {
+    issuers.iter().any(|issuer| issuer.dev)
 }
 
 fn written(config: &GatewayConfig) -> (Vec<IssuerConfig>, KeysConfig) {

@@ -26,6 +26,7 @@ pub mod rejection;
 pub mod reload;
 pub mod request;
 pub mod routes;
+mod shown;
 pub mod stages;
 pub mod trail;
 pub mod upstream;

@@ -178,8 +178,8 @@ impl Planner<'_> {
 }
 
 fn method_of(text: &str) -> Result<Method, &'static str> {
-    if text == "CONNECT" {
-        return Err("CONNECT is not forwarded");
+    if matches!(text, "CONNECT" | "TRACE" | "TRACK") {
+        return Err("CONNECT, TRACE and TRACK are not forwarded");
     }
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_uppercase()) {
         return Err("methods are written in upper case");

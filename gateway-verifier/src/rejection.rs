@@ -8,6 +8,7 @@ use http::StatusCode;
 use symbolon_identity::ReasonCode;
 
 use crate::caller::VerifiedCaller;
+use crate::shown::shown;
 use crate::stages::Progress;
 use crate::stages::authorize::Denied;
 
@@ -22,7 +23,7 @@ pub struct Rejection {
     denied: Option<Arc<Denied>>,
 }
 
-/// What the check compared; only shown on the admin socket.
+/// What the check compared, shortened; only shown on the admin socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notes {
     /// What happened, for operators.
@@ -42,17 +43,17 @@ impl Rejection {
 
     /// Adds what happened, for operators.
     #[must_use]
-    pub fn because(mut self, detail: impl Into<String>) -> Self {
-        self.notes.get_or_insert_default().detail = Some(detail.into());
+    pub fn because(mut self, detail: impl AsRef<str>) -> Self {
+        self.notes.get_or_insert_default().detail = Some(shown(detail.as_ref()));
         self
     }
 
     /// Adds what the check wanted and what it saw, for operators.
     #[must_use]
-    pub fn compared(mut self, expected: impl Into<String>, actual: impl Into<String>) -> Self {
+    pub fn compared(mut self, expected: impl AsRef<str>, actual: impl AsRef<str>) -> Self {
         let notes = self.notes.get_or_insert_default();
-        notes.expected = Some(expected.into());
-        notes.actual = Some(actual.into());
+        notes.expected = Some(shown(expected.as_ref()));
+        notes.actual = Some(shown(actual.as_ref()));
         self
     }
 
@@ -233,6 +234,9 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         // it did it would be our fault.
         Code::ConditionError
         | Code::Undetermined
+        | Code::ActorChainTooLong
+        | Code::ActorLoop
+        | Code::ActorNotAllowed
         | Code::AssertionMalformed
         | Code::AssertionRejected
         | Code::ClaimUndetermined
@@ -245,12 +249,15 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         | Code::InvalidTarget
         | Code::MappingFailed
         | Code::ProviderAmbiguous
+        | Code::ScopeExceedsSubject
         | Code::StoreUnavailable
+        | Code::SubjectNotAddressed
         | Code::TokenUnavailable
         | Code::UnauthorizedClient
         | Code::UnknownClient
         | Code::UnsupportedAssertionType
-        | Code::UnsupportedGrantType => plain(StatusCode::INTERNAL_SERVER_ERROR),
+        | Code::UnsupportedGrantType
+        | Code::UnsupportedTokenType => plain(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 

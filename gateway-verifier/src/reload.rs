@@ -88,7 +88,8 @@ impl Reloader {
         let config = &loaded.value;
         let before = self.house.load_full();
         let same = before.keys.fit(config);
-        let keys = if same { before.keys.clone() } else { self.builder.keys(config, &plan)? };
+        let keys =
+            if same { before.keys.clone() } else { self.builder.renewed(&before.keys, config, &plan)? };
         let house = self.builder.house(plan, keys, Some(&before))?;
         if !same {
             // Keys first, so that no request meets an issuer that was never asked.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, Method, request};
 use symbolon_http::server::{ConnectionInfo, Peer};
-use symbolon_http::target::{RequestTarget, asks_for_upgrade, check_framing};
+use symbolon_http::target::{RequestTarget, asks_for_upgrade, check_framing, check_method};
 use symbolon_identity::ReasonCode;
 
 use crate::paths::CanonicalPath;
@@ -36,7 +36,9 @@ impl<'a> RequestView<'a> {
         }
         let malformed = |why: String| Rejection::new(ReasonCode::MalformedRequest).because(why);
         let target = RequestTarget::parse(head).map_err(|error| malformed(error.to_string()))?;
-        check_framing(head).map_err(|error| malformed(error.to_string()))?;
+        check_framing(head)
+            .and_then(|()| check_method(head))
+            .map_err(|error| malformed(error.to_string()))?;
         if host_name(target.authority()).is_none() {
             return Err(malformed("the host is not a name or an address".to_owned()));
         }

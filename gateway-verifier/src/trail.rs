@@ -108,7 +108,7 @@ impl Trail {
         self.recent.keep(rejected);
     }
 
-    /// Reports a caller whose token was verified for the first time, and what policies permitted.
+    /// Reports a caller whose token opens a route for the first time, and what policies permitted.
     pub fn admitted(
         &self,
         caller: &Arc<VerifiedCaller>,

@@ -46,6 +46,7 @@ impl Upstream {
         let options = ForwardOptions {
             connect_timeout: config.connect_timeout.map_or(usual.connect_timeout, Into::into),
             answer_timeout: config.response_timeout.map_or(usual.answer_timeout, Into::into),
+            max_requests: config.max_requests.unwrap_or(usual.max_requests),
             ca_file: config.ca_file.clone(),
             ..usual
         };
@@ -68,6 +69,7 @@ mod tests {
             ca_file: None,
             connect_timeout: None,
             response_timeout: None,
+            max_requests: None,
         };
         Upstream::plan(&config, slots)
     }
@@ -100,6 +102,7 @@ mod tests {
             ca_file: Some("/ca.pem".into()),
             connect_timeout: None,
             response_timeout: None,
+            max_requests: None,
         };
         assert_eq!(Upstream::plan(&config, &mut Vec::new()), Err(UpstreamError::CaFile));
     }

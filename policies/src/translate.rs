@@ -107,7 +107,8 @@ impl Vocabulary {
         match action {
             Action::Issue { resource, .. }
             | Action::Exchange { resource, .. }
-            | Action::Impersonate { resource, .. } => self.resource(resource),
+            | Action::Impersonate { resource, .. }
+            | Action::Operate { resource } => self.resource(resource),
             Action::Call { route, .. } => {
                 Entity::new_no_attrs(uid(&self.route, route.as_str()), HashSet::new())
             }
@@ -139,6 +140,7 @@ impl Vocabulary {
                 context.extend(chain(actors, 0));
                 self.subject(subject, context, entities)?;
             }
+            Action::Operate { .. } => {}
             Action::Call { request, token, .. } => {
                 self.token(token, context, entities)?;
                 self.request(request, context, entities)?;

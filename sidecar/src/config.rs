@@ -11,11 +11,13 @@ use symbolon_evidence::SourceConfig;
 
 mod broker;
 mod key;
+mod limits;
 mod listen;
 mod upstream;
 
 pub use broker::BrokerConfig;
 pub use key::{KeyAlgorithm, KeyConfig};
+pub use limits::LimitsConfig;
 pub use listen::{HealthConfig, ListenConfig, LocalListen};
 pub use upstream::{AppAuthorization, UpstreamConfig};
 
@@ -35,6 +37,9 @@ pub struct Config {
     /// Listeners beside those of the upstreams.
     #[serde(default)]
     pub listen: ListenConfig,
+    /// What callers may have open at each listener.
+    #[serde(default)]
+    pub limits: LimitsConfig,
     /// After this time an upstream without a verdict no longer keeps `/startupz` from passing, unless it is `required`.
     #[serde(default = "start_timeout")]
     pub start_timeout: HumanDuration,

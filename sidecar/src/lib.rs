@@ -17,8 +17,8 @@ mod turned_away;
 
 pub use broker::BrokerSetupError;
 pub use config::{
-    AppAuthorization, BrokerConfig, Config, HealthConfig, KeyAlgorithm, KeyConfig, ListenConfig, LocalListen,
-    UpstreamConfig,
+    AppAuthorization, BrokerConfig, Config, HealthConfig, KeyAlgorithm, KeyConfig, LimitsConfig,
+    ListenConfig, LocalListen, UpstreamConfig,
 };
 pub use key::KeyError;
 pub use settings::Settings;

@@ -17,6 +17,7 @@ use symbolon_http::server::{BindError, Bound, BoundAddress, Limits, Server, Serv
 pub(crate) use reverse::Reverse;
 pub(crate) use tokens::Tokens;
 
+use crate::config::LimitsConfig;
 use crate::settings::{Door, Upstream};
 use gate::Gate;
 
@@ -53,6 +54,7 @@ impl Listener {
     pub(crate) fn serve_upstream(
         self,
         reverse: Arc<Reverse>,
+        limits: LimitsConfig,
         metrics: &ServerMetrics,
         lifecycle: &Lifecycle,
     ) {
@@ -61,7 +63,13 @@ impl Listener {
             let (reverse, gate) = (Arc::clone(&reverse), Arc::clone(&gate));
             async move { Ok::<_, Infallible>(reverse.answer(&gate, request).await) }
         });
-        let limits = Limits { body_idle_timeout: BODY_IDLE, ..Limits::default() };
+        let limits = Limits {
+            max_connections: limits.connections,
+            max_connections_per_peer: Some(limits.per_peer()),
+            max_requests: Some(limits.requests),
+            body_idle_timeout: BODY_IDLE,
+            ..Limits::default()
+        };
         Server::new("upstream", self.bound).limits(limits).metrics(metrics.clone()).serve(service, lifecycle);
     }
 

@@ -11,7 +11,7 @@ use symbolon_daemon::telemetry::TelemetryConfig;
 use symbolon_evidence::SourceConfig;
 use symbolon_identity::{Audience, Scopes, UpstreamName};
 
-use crate::config::{AppAuthorization, BrokerConfig, Config, KeyConfig};
+use crate::config::{AppAuthorization, BrokerConfig, Config, KeyConfig, LimitsConfig};
 
 mod door;
 mod target;
@@ -28,6 +28,7 @@ pub struct Settings {
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) endpoints: Option<Door>,
     pub(crate) health: SocketAddr,
+    pub(crate) limits: LimitsConfig,
     pub(crate) start_timeout: Duration,
     /// How to log.
     pub log: TelemetryConfig,
@@ -77,9 +78,16 @@ impl Settings {
             upstreams,
             endpoints,
             health: config.listen.health.0,
+            limits: config.limits,
             start_timeout: config.start_timeout.as_duration(),
             log: config.log,
         })
+    }
+
+    /// Connections at one time, of all doors together.
+    pub(crate) fn connections(&self) -> usize {
+        let doors = self.upstreams.iter().filter(|upstream| upstream.door.is_some()).count();
+        self.limits.connections.saturating_mul(doors)
     }
 }
 

@@ -148,7 +148,12 @@ impl Sidecar {
             listener.serve_tokens(Arc::new(self.tokens()), &self.servers, &self.lifecycle);
         }
         for (listener, reverse) in listeners {
-            listener.serve_upstream(Arc::clone(reverse), &self.servers, &self.lifecycle);
+            listener.serve_upstream(
+                Arc::clone(reverse),
+                self.settings.limits,
+                &self.servers,
+                &self.lifecycle,
+            );
         }
         let Startup { startup, ready } = self.startup;
         let admin = Admin::new(startup, ready, Arc::new(self.registry));

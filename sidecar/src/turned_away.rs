@@ -49,6 +49,9 @@ pub(crate) enum TurnedAway {
     /// The API does not begin its answer in time.
     #[error("the API did not answer in time")]
     UpstreamTimeout,
+    /// The API has as many of our requests under way as it may have.
+    #[error("too many requests are under way at the API")]
+    Busy,
     /// Its body is larger than allowed.
     #[error("the request is too large")]
     TooLarge,
@@ -87,6 +90,7 @@ impl From<ForwardError> for TurnedAway {
                 Self::UpstreamUnavailable
             }
             ForwardError::UpstreamTimeout { .. } => Self::UpstreamTimeout,
+            ForwardError::Busy { .. } => Self::Busy,
         }
     }
 }
@@ -107,6 +111,7 @@ impl TurnedAway {
             Self::TokenUnavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, ReasonCode::TokenUnavailable),
             Self::UpstreamUnavailable => (StatusCode::BAD_GATEWAY, ReasonCode::UpstreamUnavailable),
             Self::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, ReasonCode::UpstreamTimeout),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, ReasonCode::Busy),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ReasonCode::TooLarge),
             Self::NotFound => (StatusCode::NOT_FOUND, ReasonCode::RouteNotFound),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, ReasonCode::MalformedRequest),
@@ -118,7 +123,7 @@ impl TurnedAway {
         match self {
             Self::Denied(_) => Outcome::Denied,
             Self::TokenUnavailable { .. } => Outcome::TokenUnavailable,
-            Self::UpstreamUnavailable | Self::UpstreamTimeout => Outcome::UpstreamFailed,
+            Self::UpstreamUnavailable | Self::UpstreamTimeout | Self::Busy => Outcome::UpstreamFailed,
             Self::Malformed
             | Self::ForeignHost
             | Self::ForeignUser
@@ -149,7 +154,12 @@ impl TurnedAway {
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(Problem::MEDIA_TYPE));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Self::TokenUnavailable { retry_after } = self {
+        let retry_after = match self {
+            Self::TokenUnavailable { retry_after } => Some(*retry_after),
+            Self::Busy => Some(Duration::ZERO),
+            _ => None,
+        };
+        if let Some(retry_after) = retry_after {
             // Rounded up: an answer of 0 would invite a storm.
             headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().saturating_add(1)));
         }
@@ -187,6 +197,13 @@ mod tests {
         assert_eq!(answer.status(), 403);
         assert_eq!((problem.code, problem.decision_id), (ReasonCode::Denied, Some(id)));
         assert!(problem.title.contains("evidence_missing"), "{}", problem.title);
+    }
+
+    #[tokio::test]
+    async fn a_busy_api_is_an_outage_and_not_the_apps_fault() {
+        let (answer, problem) = problem(&TurnedAway::Busy).await;
+        assert_eq!((answer.status().as_u16(), problem.code), (503, ReasonCode::Busy));
+        assert_eq!(answer.headers()["retry-after"], "1");
     }
 
     #[tokio::test]

@@ -62,6 +62,13 @@ impl Call {
         call.header("content-type", "application/x-www-form-urlencoded")
     }
 
+    /// `POST path` with JSON.
+    #[must_use]
+    pub fn json(path: &str, body: &Value) -> Self {
+        let call = Self { method: Method::POST, body: body.to_string().into(), ..Self::get(path) };
+        call.header("content-type", "application/json")
+    }
+
     /// With one more header, also if there is one of that name.
     ///
     /// # Panics

@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
+use rustix::process::Pid;
+
 /// A free loopback address that this test binary has not handed out before.
 ///
 /// It is looked for below the range that the kernel gives to outgoing connections, so that none takes it meanwhile.
@@ -47,4 +49,28 @@ pub fn uid() -> u32 {
 #[must_use]
 pub fn soak() -> bool {
     std::env::var_os("SYMBOLON_SOAK").is_some_and(|value| !value.is_empty())
+}
+
+/// The memory that a process has resident (`VmRSS` of proc(5)).
+///
+/// # Panics
+/// If there is no such process.
+#[must_use]
+pub fn resident_bytes(pid: Pid) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process");
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// The CPU time that a process has used, in the kernel's ticks of ten milliseconds (fields 14 and 15 of proc(5)'s `stat`).
+///
+/// # Panics
+/// If there is no such process.
+#[must_use]
+pub fn cpu_time(pid: Pid) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap();
+    // The name of the program, in brackets, may hold spaces.
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks: u64 = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
 }

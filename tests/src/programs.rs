@@ -94,11 +94,25 @@ impl Broker {
     /// # Panics
     /// If it does not start.
     pub async fn start(client_id: &str, client_jwks: &str, rest: &str) -> Self {
+        Self::start_clients(&[(client_id, client_jwks)], rest, "").await
+    }
+
+    /// The same with several registered clients, each with its key set, and with further policies.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_clients(clients: &[(&str, &str)], rest: &str, more_policies: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         fs::create_dir(path.join("policies")).unwrap();
-        fs::write(path.join("policies/test.cedar"), policies(client_id)).unwrap();
-        fs::write(path.join("client.jwks.json"), client_jwks).unwrap();
+        fs::write(path.join("policies/test.cedar"), policies(clients[0].0)).unwrap();
+        fs::write(path.join("policies/more.cedar"), more_policies).unwrap();
+        let mut section = Vec::new();
+        for (id, keys) in clients {
+            fs::write(path.join(format!("{id}.jwks.json")), keys).unwrap();
+            section.push(format!("{{ client_id: {id}, jwks_file: {{folder}}/{id}.jwks.json }}"));
+        }
+        let section = section.join(", ");
         fs::write(path.join("sealing-key"), crate::issuer::encode(&[7; 32])).unwrap();
         let (address, admin) = (free_address(), free_address());
         let url = format!("http://{address}");
@@ -107,7 +121,7 @@ impl Broker {
              listen: {{ public: \"{address}\", admin: \"{admin}\", admin_socket: {{folder}}/admin.sock, socket: {{folder}}/attest.sock }}\n\
              store: {{ sqlite: {{folder}}/broker.db, sealing_key: \"${{file:{{folder}}/sealing-key}}\" }}\n\
              trust_providers: [{{ name: local, unix: {{}}, workload: '\"local/uid/\" + string(attested.uid)' }}]\n\
-             clients: [{{ client_id: {client_id}, jwks_file: {{folder}}/client.jwks.json }}]\n\
+             clients: [{section}]\n\
              policies: {{folder}}/policies\n\
              resources:\n\
              \x20 - {{ name: notes, audience: \"https://notes.test\", scopes: [\"notes:read\", \"notes:write\"], default_scopes: [\"notes:read\"], binding: bearer_allowed }}\n\

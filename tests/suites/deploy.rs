@@ -69,6 +69,31 @@ fn the_units_name_the_programs_and_their_configurations() {
     }
 }
 
+#[test]
+fn the_command_line_looks_for_the_admin_sockets_where_the_samples_put_them() {
+    let help = Command::new(binary("symbolon")).args(["explain", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for (name, key, origin) in [("broker", "admin_socket: ", "b"), ("gateway", "socket: ", "g")] {
+        let file = workspace().join(format!("deploy/config/{name}.yaml"));
+        let text = fs::read_to_string(&file).unwrap();
+        let sample = text.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap().trim_matches('"');
+        assert!(help.contains(&format!("[default: {sample}]")), "{sample} is not in\n{help}");
+        let id = format!("{origin}-00000000000000000000000000");
+        // Nobody listens there on a machine that runs tests, and the message says where it looked.
+        let run = Command::new(binary("symbolon"))
+            .args(["explain", &id])
+            .env_remove("SYMBOLON_DEV")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(run.status.code() == Some(69) && said.contains(sample), "{said}");
+        let unit =
+            fs::read_to_string(workspace().join(format!("deploy/systemd/symbolon-{name}.service"))).unwrap();
+        let folder = Path::new(sample).parent().and_then(Path::file_name).unwrap().to_str().unwrap();
+        assert!(unit.lines().any(|line| line == format!("RuntimeDirectory={folder}")), "{sample}\n{unit}");
+    }
+}
+
 /// The samples as an operator installs them, in a folder that stands for the root of the machine.
 struct Installed {
     root: TempDir,

@@ -28,6 +28,31 @@ async fn the_tour_passes_every_step() {
 }
 
 #[tokio::test]
+async fn the_tour_passes_a_second_time_in_the_same_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    for time in ["first", "second"] {
+        let mut command = Command::new(binary("symbolon"));
+        command.args(["dev", "--check", "--exit-with-parent", "--state-dir"]).arg(&state);
+        let mut tour = Process::start("tour", command, folder.path());
+        let code = tour.ended(Duration::from_mins(2)).await;
+        assert_eq!(code, Some(0), "{time}: {}", tour.log());
+    }
+}
+
+#[test]
+fn a_folder_with_files_of_somebody_else_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gateway.yaml"), "mine").unwrap();
+    let run = symbolon(&["dev", "--check", "--state-dir", folder.path().to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(64), "{said}");
+    assert!(said.contains("not empty"), "{said}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("gateway.yaml")).unwrap(), "mine");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
 async fn one_ready_object_says_where_everything_is_and_a_signal_ends_it_all() {
     let mut dev = Dev::start().await;
     for member in ["broker.url", "broker.socket", "sidecar.url", "gateway.url", "api.url", "client.key"] {
@@ -125,6 +150,58 @@ async fn the_sidecars_token_is_printed_by_token_get_and_redacted_by_token_inspec
     let denied = symbolon(&["token", "get", "--upstream", "payroll", "--state-dir", folder]);
     assert_eq!(denied.status.code(), Some(2), "{}", String::from_utf8_lossy(&denied.stderr));
     assert!(denied.stdout.is_empty());
+}
+
+#[test]
+fn a_token_given_as_an_argument_is_a_usage_error_that_does_not_repeat_it() {
+    let token = format!("eyJhbGciOiJFUzI1NiJ9.{}.c2VjcmV0", "e30".repeat(20));
+    let bearer = format!("Bearer {token}");
+    let option = format!("--token={token}");
+    for arguments in [
+        vec!["token", "inspect", &token],
+        vec!["token", "inspect", &bearer],
+        vec!["token", "inspect", "-", &token],
+        vec!["token", "inspect", &option],
+        vec!["token", "get", "--upstream", "notes", &token],
+        vec!["explain", &token],
+        vec![&token],
+    ] {
+        let run = symbolon(&arguments);
+        let said = String::from_utf8_lossy(&[run.stdout, run.stderr].concat()).into_owned();
+        assert_eq!(run.status.code(), Some(64), "{arguments:?}: {said}");
+        assert!(!said.contains("c2VjcmV0") && !said.contains("eyJhbGci"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn token_get_asks_a_sidecar_on_a_unix_socket() {
+    let dev = Dev::shared().await;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("token.sock");
+    let config = format!(
+        "broker: {{ url: \"{url}\", socket: \"{attest}\" }}\nevidence: {{ unix: {{}} }}\n\
+         listen: {{ health: \"{health}\", endpoints: {{ unix: \"{socket}\" }} }}\n\
+         upstreams: [{{ name: notes, target: \"{gateway}\", resource: \"https://notes.internal\", scope: \"notes:read\", allow_bearer: true }}]\n",
+        url = dev.text("broker.url"),
+        attest = dev.text("broker.socket"),
+        health = symbolon_e2e::machine::free_address(),
+        socket = socket.display(),
+        gateway = dev.text("gateway.url"),
+    );
+    let file = folder.path().join("sidecar.yaml");
+    std::fs::write(&file, config).unwrap();
+    let mut sidecar = Process::program("symbolon-sidecar", "run", &file);
+    wait_for("the socket is there", SOON, async || {
+        assert!(sidecar.is_running(), "{}", sidecar.log());
+        socket.exists()
+    })
+    .await;
+    let place = format!("unix:{}", socket.display());
+    let got = symbolon(&["token", "get", "--upstream", "notes", "--sidecar", &place]);
+    assert_eq!(got.status.code(), Some(0), "{}", String::from_utf8_lossy(&got.stderr));
+    assert!(String::from_utf8(got.stdout).unwrap().starts_with("eyJ"));
+    let relative = symbolon(&["token", "get", "--upstream", "notes", "--sidecar", "unix:token.sock"]);
+    assert_eq!(relative.status.code(), Some(64));
 }
 
 #[tokio::test]

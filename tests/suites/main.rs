@@ -4,12 +4,15 @@
 mod architecture;
 mod crash;
 mod deploy;
+mod descriptors;
 mod dev;
+mod exchanging;
 mod interop;
 mod issuing;
 mod josekit;
 mod jwks_outage;
 mod policies;
 mod readme;
+mod scripts;
 mod stages;
 mod verifying;

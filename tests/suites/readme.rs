@@ -1,7 +1,7 @@
-//! The commands in the documentation, run as they stand there.
-//! Not here: blocks that are not marked as `bash`, which start things or install them.
+//! The commands in the documentation: `bash` blocks are run as they stand, `sh` blocks start or install things and are read.
+//! Not here: Rust in the READMEs of crates, which the doc tests run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use symbolon_e2e::dev::Dev;
@@ -10,10 +10,9 @@ use symbolon_e2e::process::{binaries, workspace};
 #[tokio::test]
 async fn the_bash_blocks_of_every_page_work_pasted_as_they_are() {
     let dev = Dev::shared().await;
-    let mut pages = 0;
-    for page in pages_with_blocks() {
-        pages += 1;
-        let script = format!("set -eu\n{}", blocks(&std::fs::read_to_string(&page).unwrap()).concat());
+    for page in pages_with("bash") {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let script = format!("set -eu\n{}", blocks(&text, "bash").concat());
         let path =
             format!("{}:{}", binaries().display(), std::env::var_os("PATH").unwrap_or_default().display());
         let run = Command::new("bash")
@@ -33,7 +32,45 @@ async fn the_bash_blocks_of_every_page_work_pasted_as_they_are() {
             String::from_utf8_lossy(&run.stderr)
         );
     }
-    assert!(pages > 0, "no page has a `bash` block");
+}
+
+#[test]
+fn the_pages_with_commands_are_these() {
+    assert_eq!(names(&pages_with("bash")), ["docs/curl.md"], "what is pasted is run here");
+    assert_eq!(
+        names(&pages_with("sh")),
+        ["CONTRIBUTING.md", "README.md", "deploy/README.md", "docs/curl.md"],
+        "what starts or installs something is read here"
+    );
+    for crate_page in ["common/http/README.md", "policies/README.md", "sidecar/README.md", "tests/README.md"]
+    {
+        assert!(names(&pages()).iter().any(|page| page == crate_page), "{crate_page} is not looked at");
+    }
+}
+
+#[test]
+fn the_sh_blocks_are_well_formed_and_name_what_is_there() {
+    for page in pages_with("sh") {
+        for block in blocks(&std::fs::read_to_string(&page).unwrap(), "sh") {
+            let checked = Command::new("bash").args(["-n", "-c", &block]).output().unwrap();
+            assert!(checked.status.success(), "{}: {block}", page.display());
+            for word in block.split_whitespace() {
+                let ours = word.starts_with("scripts/") || word.starts_with("deploy/");
+                assert!(
+                    !ours || workspace().join(word).exists(),
+                    "{}: `{word}` is not there",
+                    page.display()
+                );
+                let program = word.starts_with("symbolon") && !word.contains(['.', '/']);
+                let known = program.then(|| binaries().join(word).exists() || is_a_unit(word));
+                assert_ne!(known, Some(false), "{}: there is no `{word}`", page.display());
+            }
+        }
+    }
+}
+
+fn is_a_unit(name: &str) -> bool {
+    workspace().join(format!("deploy/systemd/{name}.service")).exists()
 }
 
 #[test]
@@ -49,32 +86,47 @@ fn relative_links_lead_somewhere() {
     }
 }
 
-fn pages_with_blocks() -> impl Iterator<Item = PathBuf> {
-    pages().into_iter().filter(|page| !blocks(&std::fs::read_to_string(page).unwrap()).is_empty())
+fn pages_with(language: &str) -> Vec<PathBuf> {
+    let has = |page: &PathBuf| !blocks(&std::fs::read_to_string(page).unwrap(), language).is_empty();
+    pages().into_iter().filter(has).collect()
 }
 
-/// The pages of the root folder and of `docs/`.
+/// The paths below the workspace, in order.
+fn names(pages: &[PathBuf]) -> Vec<String> {
+    let name = |page: &PathBuf| page.strip_prefix(workspace()).unwrap().display().to_string();
+    let mut names: Vec<String> = pages.iter().map(name).collect();
+    names.sort();
+    names
+}
+
+/// Every page of the workspace: of the root folder, `docs/`, `deploy/`, `tests/` and each crate.
 fn pages() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for folder in [workspace(), workspace().join("docs"), workspace().join("docs/decisions")] {
-        found.extend(markdown(&folder));
+    let mut folders = vec![workspace()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let (path, name) = (entry.path(), entry.file_name());
+            let hidden = name.to_string_lossy().starts_with('.');
+            if entry.file_type().unwrap().is_dir() {
+                if !hidden && name != "target" && name != "node_modules" {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
     }
     found
 }
 
-fn markdown(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
-}
-
-/// The texts between "```bash" and "```".
-fn blocks(page: &str) -> Vec<String> {
+/// The texts between "```language" and "```".
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}");
     let mut found = Vec::new();
     let mut current: Option<String> = None;
     for line in page.lines() {
         match (&mut current, line.trim_end()) {
-            (None, "```bash") => current = Some(String::new()),
+            (None, line) if line == fence => current = Some(String::new()),
             (Some(_), "```") => found.extend(current.take()),
             (Some(block), line) => {
                 block.push_str(line);

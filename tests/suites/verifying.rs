@@ -3,9 +3,12 @@
 
 mod bindings;
 mod claims;
+mod encrypted;
 mod forms;
+mod key_sets;
 mod keys;
 mod requests;
+mod rsa;
 
 use serde_json::{Value, json};
 use symbolon_e2e::api::Api;

@@ -16,6 +16,7 @@ use super::error::{Cause, StartError};
 use crate::config::StoreConfig;
 use crate::keys::SigningRing;
 use crate::plan::Plan;
+use crate::revoke::Revocations;
 use crate::store::{Entry, Ledger, SqliteStore, Store};
 use crate::upkeep::Upkeep;
 
@@ -29,6 +30,7 @@ pub(super) struct Foundation {
     pub(super) store: Arc<dyn Store>,
     pub(super) ledger: Ledger,
     pub(super) keys: Arc<SigningRing>,
+    pub(super) revocations: Arc<Revocations>,
     pub(super) strangers: Arc<RefusalCounters>,
     lifecycle: Lifecycle,
 }
@@ -44,6 +46,7 @@ impl Foundation {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&plan.config.store.sqlite).await?);
         let now = Timestamp::from_secs_saturating(clock.unix_seconds());
         let keys = Arc::new(SigningRing::open(&*store, &plan.seal, now).await?);
+        let revocations = Arc::new(Revocations::open(&*store, now).await?);
         let ledger = Ledger::start(Arc::clone(&store), metrics.ledger.clone(), lifecycle);
         let strangers = Arc::new(RefusalCounters::new(COUNTERS));
         Upkeep {
@@ -51,10 +54,11 @@ impl Foundation {
             ledger: ledger.clone(),
             strangers: Arc::clone(&strangers),
             clock: Arc::clone(&clock),
+            revocations: Arc::clone(&revocations),
             keep_decisions: plan.config.store.keep_decisions.as_duration(),
         }
         .start(lifecycle);
-        Ok(Self { clock, store, ledger, keys, strangers, lifecycle: lifecycle.clone() })
+        Ok(Self { clock, store, ledger, keys, revocations, strangers, lifecycle: lifecycle.clone() })
     }
 
     /// Puts the start on record. A broker that cannot do that could not answer anything.
@@ -73,16 +77,15 @@ impl Foundation {
         Ok(())
     }
 
-    /// Sets up the issuers of evidence and keeps their keys fresh.
+    /// Sets up issuers and keeps their keys fresh, with the last good ones in `folder`.
     pub(super) fn issuers(
         &self,
-        store: &StoreConfig,
+        folder: PathBuf,
         settings: Vec<IssuerSettings>,
         client: &GuardedClient,
     ) -> Result<Arc<Issuers>, StartError> {
         let mut policy = KeyPolicy::default();
         if !settings.is_empty() {
-            let folder = issuer_keys(store);
             std::fs::create_dir_all(&folder)
                 .map_err(|source| Cause::Folder { path: folder.clone(), source })?;
             policy.directory = Some(folder);
@@ -100,7 +103,8 @@ impl Foundation {
     }
 }
 
-fn issuer_keys(store: &StoreConfig) -> PathBuf {
+/// The folder for the last good keys of issuers.
+pub(super) fn issuer_keys(store: &StoreConfig) -> PathBuf {
     store.issuer_keys.clone().unwrap_or_else(|| {
         let mut name = store.sqlite.as_os_str().to_owned();
         name.push(".issuer-keys");

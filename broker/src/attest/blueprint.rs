@@ -8,7 +8,7 @@ use std::path::Path;
 
 use symbolon_cel::Shape;
 use symbolon_identity::{Audience, ClientId, IssuerName, IssuerUrl, ProviderName, TrustDomain, WorkloadId};
-use symbolon_issuers::{IssuerSettings, Issuers, KeySource};
+use symbolon_issuers::{IssuerSettings, Issuers};
 use symbolon_jws::JwkSet;
 use symbolon_token::TokenType;
 
@@ -17,7 +17,7 @@ use super::mapping::{Mapping, Namespace};
 use super::oidc::OidcAttestor;
 use super::unix::{PeerReader, UnixAttestor};
 use super::{Attestor, Attestors};
-use crate::config::{ClientConfig, Config, OidcConfig, OidcKeys, ProviderConfig};
+use crate::config::{ClientConfig, Config, OidcConfig, ProviderConfig};
 use crate::findings::Findings;
 
 /// The provider name of registered clients, and the first segment of their workloads.
@@ -172,7 +172,7 @@ impl Blueprint {
                     algorithms: oidc.algorithms.clone(),
                     token_types: vec![TokenType::Jwt, TokenType::Absent],
                     max_lifetime: oidc.max_lifetime.as_duration(),
-                    keys: key_source(&oidc.keys),
+                    keys: oidc.keys.source(),
                     dev: oidc.dev,
                 })
             })
@@ -208,15 +208,6 @@ impl Blueprint {
 
 fn audience(oidc: &OidcConfig, ours: &Surroundings) -> Result<Audience, BlueprintError> {
     Ok(oidc.audience.clone().map_or_else(|| Audience::parse(ours.issuer.as_str()), Ok)?)
-}
-
-fn key_source(keys: &OidcKeys) -> KeySource {
-    match keys {
-        OidcKeys::Discovery => KeySource::Discovery,
-        OidcKeys::JwksUri(url) => KeySource::JwksUri(url.clone()),
-        OidcKeys::JwksFile(path) => KeySource::JwksFile(path.clone()),
-        OidcKeys::Jwks(keys) => KeySource::Inline(keys.to_string()),
-    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -16,10 +16,12 @@ pub struct LimitsConfig {
     pub concurrent_requests: u32,
     /// Connections open at the same time.
     pub connections: u32,
+    /// Targets that one token may be for; a request for more is refused as a whole.
+    pub targets: u32,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { requests_per_second: 200, burst: 400, concurrent_requests: 512, connections: 4096 }
+        Self { requests_per_second: 200, burst: 400, concurrent_requests: 512, connections: 4096, targets: 1 }
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use symbolon_config::HumanDuration;
 use symbolon_identity::{Audience, IssuerUrl, ProviderName};
+use symbolon_issuers::KeySource;
 use symbolon_jws::Algorithm;
 
 /// One trust provider: what it checks, and what a checked workload is called.
@@ -90,4 +91,15 @@ pub enum OidcKeys {
     JwksFile(PathBuf),
     /// The key set itself.
     Jwks(Value),
+}
+
+impl OidcKeys {
+    pub(crate) fn source(&self) -> KeySource {
+        match self {
+            Self::Discovery => KeySource::Discovery,
+            Self::JwksUri(url) => KeySource::JwksUri(url.clone()),
+            Self::JwksFile(path) => KeySource::JwksFile(path.clone()),
+            Self::Jwks(keys) => KeySource::Inline(keys.to_string()),
+        }
+    }
 }

@@ -31,6 +31,9 @@ pub struct ResourceConfig {
     /// Further claims of its tokens: name to expression (CEL) over `workload` and `attested`.
     #[serde(default)]
     pub claims: BTreeMap<String, String>,
+    /// What an exchange makes for it: a token in which the caller stays visible as actor, or one in which it does not.
+    #[serde(default)]
+    pub exchange: ExchangeMode,
     /// The longest life of its tokens.
     #[serde(default = "five_minutes")]
     pub token_ttl: HumanDuration,
@@ -38,6 +41,17 @@ pub struct ResourceConfig {
 
 fn five_minutes() -> HumanDuration {
     HumanDuration::from_secs(300)
+}
+
+/// What an exchange makes; policy has to permit it in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExchangeMode {
+    /// The caller becomes the newest actor of the token (action `exchange`).
+    #[default]
+    Delegate,
+    /// The caller does not appear in the token (action `impersonate`).
+    Impersonate,
 }
 
 /// How the tokens of a resource are bound; the caller cannot choose less.

@@ -4,6 +4,7 @@ use symbolon_jws::{Algorithm, SigningKey};
 use symbolon_token::{Claims, Issuer, Subject, TokenType, sign};
 
 use super::*;
+use crate::refusal::Party;
 
 fn parse(body: &str) -> Result<TokenRequest, Refusal> {
     let connection = ConnectionInfo::new(Peer::Tcp("192.0.2.1:1".parse().unwrap()), false);
@@ -35,7 +36,7 @@ fn asserted(rest: &str) -> String {
 #[test]
 fn a_whole_request_is_parsed() {
     let request = parse(&asserted("resource=https://a.example&scope=x+y&client_id=c")).unwrap();
-    assert_eq!(request.target, Target::Resource("https://a.example".to_owned()));
+    assert_eq!(request.targets, [Target::Resource("https://a.example".to_owned())]);
     assert_eq!(request.scopes.unwrap().as_str(), "x y");
     assert_eq!(request.client.unverified_id.as_deref(), Some("c"));
     assert!(matches!(request.client.credential, Credential::Assertion(_)));
@@ -66,21 +67,20 @@ fn evidence_is_needed_and_comes_whole() {
 }
 
 #[test]
-fn x5_there_is_exactly_one_well_formed_target() {
+fn x5_each_target_is_well_formed() {
     for bad in [
         "",
         "resource=a",
         "resource=/orders",
         "resource=https://a.example%23f",
-        "resource=https://a.example&resource=https://b.example",
-        "resource=https://a.example&audience=orders",
+        "resource=https://a.example&resource=b",
         "audience=a%20b",
         "audience=%C3%A4",
     ] {
         assert!(matches!(parse(&asserted(bad)), Err(Refusal::InvalidTarget(_))), "{bad}");
     }
     let both = parse(&asserted("resource=https://a.example&audience=https://a.example")).unwrap();
-    assert_eq!(both.target, Target::Resource("https://a.example".to_owned()));
+    assert_eq!(both.targets, [Target::Resource("https://a.example".to_owned())]);
     assert!(parse(&asserted("audience=orders")).is_ok());
 }
 
@@ -107,4 +107,57 @@ fn one_assertion_has_one_digest_whatever_its_signature() {
         }
     };
     assert_eq!(digest(&"A".repeat(86)), digest(&format!("{}A", "B".repeat(85))));
+}
+
+#[test]
+fn several_targets_are_kept_in_their_order() {
+    let request =
+        parse(&asserted("resource=https://a.example&resource=https://b.example&audience=c")).unwrap();
+    let names: Vec<&str> = request.targets.iter().map(Target::as_str).collect();
+    assert_eq!(names, ["https://a.example", "https://b.example", "c"]);
+}
+
+fn exchange(rest: &str) -> Result<TokenRequest, Refusal> {
+    parse(&format!(
+        "grant_type={}&client_assertion_type={}&client_assertion={}&audience=orders&{rest}",
+        grant_type::TOKEN_EXCHANGE,
+        client_assertion_type::JWT_BEARER,
+        jwt()
+    ))
+}
+
+#[test]
+fn an_exchange_has_a_subject_and_perhaps_an_actor() {
+    let (kind, token) = (symbolon_wire::token_type::ACCESS_TOKEN, jwt());
+    let subject = format!("subject_token={token}&subject_token_type={kind}");
+    let request = exchange(&subject).unwrap().exchange.unwrap();
+    assert_eq!((request.subject.claimed, request.wanted), (TokenKind::AccessToken, TokenKind::AccessToken));
+    assert!(request.actor.is_none());
+    let both = format!("{subject}&actor_token={token}&actor_token_type={kind}");
+    assert!(exchange(&both).unwrap().exchange.unwrap().actor.is_some());
+}
+
+#[test]
+fn x8_an_exchange_that_is_not_whole_is_refused() {
+    let (kind, token) = (symbolon_wire::token_type::ACCESS_TOKEN, jwt());
+    let subject = format!("subject_token={token}&subject_token_type={kind}");
+    for bad in [
+        String::new(),
+        format!("subject_token={token}"),
+        format!("subject_token_type={kind}"),
+        format!("{subject}&actor_token={token}"),
+        format!("{subject}&actor_token_type={kind}"),
+    ] {
+        assert!(matches!(exchange(&bad), Err(Refusal::Malformed(_))), "{bad}");
+    }
+    for kind in
+        ["urn:ietf:params:oauth:token-type:saml2", "urn:ietf:params:oauth:token-type:refresh_token", "x"]
+    {
+        let bad = format!("subject_token={token}&subject_token_type={kind}");
+        assert!(matches!(exchange(&bad), Err(Refusal::UnsupportedTokenType)), "{bad}");
+        let bad = format!("{subject}&requested_token_type={kind}");
+        assert!(matches!(exchange(&bad), Err(Refusal::UnsupportedTokenType)), "{bad}");
+    }
+    let malformed = format!("subject_token=a.b.c&subject_token_type={kind}");
+    assert!(matches!(exchange(&malformed), Err(Refusal::PresentedMalformed { party: Party::Subject, .. })));
 }

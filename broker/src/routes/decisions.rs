@@ -9,11 +9,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
-use symbolon_http::server::{ConnectionInfo, Peer};
+use symbolon_http::server::ConnectionInfo;
 use symbolon_identity::DecisionId;
 use symbolon_policies::{Condition, ExplainedPolicy, Verdict};
 use symbolon_wire::{Atom, DecisionDocument, NearMiss, Outcome};
 
+use super::operators::{Operators, problem};
 use crate::policies::{CurrentSet, Policies};
 use crate::record::DecisionRecord;
 use crate::store::Store;
@@ -25,8 +26,8 @@ pub(crate) struct Decisions {
     pub(crate) store: Arc<dyn Store>,
     /// The policies in force.
     pub(crate) policies: Arc<Policies>,
-    /// Our own user.
-    pub(crate) uid: u32,
+    /// Who may ask.
+    pub(crate) operators: Operators,
 }
 
 pub(super) async fn serve(
@@ -41,8 +42,8 @@ pub(super) async fn serve(
 
 impl Decisions {
     async fn answer(&self, connection: &ConnectionInfo, id: &str) -> Response {
-        if !self.may_ask(connection) {
-            return problem(StatusCode::FORBIDDEN, "the admin socket is for the broker's own user and root");
+        if let Some(refused) = self.operators.refuse(connection) {
+            return refused;
         }
         let Ok(id) = DecisionId::parse(id) else {
             return problem(StatusCode::BAD_REQUEST, "this is not a decision id");
@@ -61,13 +62,6 @@ impl Decisions {
         }
     }
 
-    fn may_ask(&self, connection: &ConnectionInfo) -> bool {
-        match connection.peer() {
-            Peer::Unix(peer) => peer.uid() == self.uid || peer.uid() == 0,
-            Peer::Tcp(_) => false,
-        }
-    }
-
     async fn explain(&self, record: DecisionRecord) -> Response {
         let policies = self.policies.current();
         // Milliseconds of work: not on a thread that serves requests.
@@ -76,10 +70,6 @@ impl Decisions {
             Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the explanation failed"),
         }
     }
-}
-
-fn problem(status: StatusCode, message: &'static str) -> Response {
-    (status, Json(json!({ "error": message }))).into_response()
 }
 
 fn document(record: &DecisionRecord, policies: &CurrentSet) -> DecisionDocument {
@@ -102,9 +92,7 @@ fn document(record: &DecisionRecord, policies: &CurrentSet) -> DecisionDocument 
         reason: record.reason,
         detail: record.detail.clone(),
         workload: Some(record.caller.id.as_str().to_owned()),
-        target: Some(
-            record.resource.as_ref().map_or_else(|| record.target.clone(), |name| name.as_str().to_owned()),
-        ),
+        target: Some(record.target_name()),
         stages: Vec::new(),
         policies: record.policies.iter().map(|policy| policy.as_str().to_owned()).collect(),
         near_misses,
@@ -113,6 +101,7 @@ fn document(record: &DecisionRecord, policies: &CurrentSet) -> DecisionDocument 
             "method": record.method,
             "key": record.key,
             "scopes": record.scopes,
+            "exchange": record.exchange,
             "context": record.questions.first().map(|question| &question.context),
             "token": record.token,
             "policy_set": record.policy_set,

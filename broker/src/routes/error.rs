@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, PRAGMA, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use symbolon_identity::{DecisionId, ReasonCode};
 use symbolon_issuers::IssuerError;
@@ -15,8 +15,11 @@ use symbolon_wire::{ErrorCode, OAuthError};
 
 use crate::attest::{DigestError, ProcessError};
 use crate::audit::{AuditError, Audited};
+use crate::inspect::InspectError;
+use crate::own_tokens::OwnTokenError;
 use crate::refusal::Refusal;
 use crate::store::{Conflict, LedgerError};
+use crate::subject::PresentedError;
 
 /// What a caller is told of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +90,27 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         Refusal::ProofMissing => bad(Code::InvalidDpopProof, Reason::ProofMissing),
         Refusal::InvalidTarget(_) => bad(Code::InvalidTarget, Reason::InvalidTarget),
         Refusal::InvalidScope(_) => bad(Code::InvalidScope, Reason::InvalidScope),
+        Refusal::UnsupportedTokenType => bad(Code::UnsupportedTokenType, Reason::UnsupportedTokenType),
+        Refusal::PresentedMalformed { error, .. } => bad(Code::InvalidRequest, error.reason_code()),
+        Refusal::Presented { source, .. } => presented_face(source),
+        Refusal::PresentedKind { .. } => bad(Code::InvalidRequest, Reason::WrongType),
+        Refusal::PresentedMapping { .. } => bad(Code::InvalidRequest, Reason::MappingFailed),
+        Refusal::NotAddressed { .. } => bad(Code::InvalidRequest, Reason::SubjectNotAddressed),
+        Refusal::MayAct => bad(Code::InvalidRequest, Reason::ActorNotAllowed),
+        Refusal::ActorLoop => bad(Code::InvalidRequest, Reason::ActorLoop),
+        Refusal::TooManyActors { .. } => bad(Code::InvalidRequest, Reason::ActorChainTooLong),
+        Refusal::ScopeExceedsSubject => bad(Code::InvalidScope, Reason::ScopeExceedsSubject),
+        // RFC 8693 §2.2.2: we are unwilling to issue a token for this target.
+        Refusal::ExchangeDenied(_) => bad(Code::InvalidTarget, Reason::Denied),
+        Refusal::ExchangeUndetermined(_) => bad(Code::InvalidTarget, Reason::Undetermined),
+        Refusal::StatusToken(error) => {
+            with_status(StatusCode::UNAUTHORIZED, bad(Code::InvalidRequest, own_token_reason(error)))
+        }
+        Refusal::StatusScope => {
+            with_status(StatusCode::FORBIDDEN, bad(Code::InvalidScope, Reason::InsufficientScope))
+        }
+        Refusal::CallerRevoked => bad(Code::UnauthorizedClient, Reason::Revoked),
+        Refusal::SubjectRevoked => bad(Code::InvalidRequest, Reason::Revoked),
         Refusal::GroupUndetermined { .. } => bad(Code::AccessDenied, Reason::GroupUndetermined),
         Refusal::ClaimUndetermined { .. } => bad(Code::AccessDenied, Reason::ClaimUndetermined),
         Refusal::Denied(_) => bad(Code::AccessDenied, Reason::Denied),
@@ -97,6 +121,26 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
             unproven(conflict.reason())
         }
         Refusal::Signing(_) | Refusal::Random(_) => outage(Reason::TokenUnavailable, SOON),
+    }
+}
+
+/// RFC 8693 §2.2.2: a subject or actor token that is not taken is an invalid request.
+fn presented_face(error: &PresentedError) -> Face {
+    let reason = match error {
+        PresentedError::Own(error) => own_token_reason(error),
+        PresentedError::Foreign(IssuerError::KeysUnavailable { retry_after, .. }) => {
+            return outage(ReasonCode::JwksUnavailable, *retry_after);
+        }
+        PresentedError::Foreign(error) => error.reason_code(),
+    };
+    bad(ErrorCode::InvalidRequest, reason)
+}
+
+fn own_token_reason(error: &OwnTokenError) -> ReasonCode {
+    match error {
+        OwnTokenError::UnknownKey => ReasonCode::UnknownKid,
+        OwnTokenError::Token(error) => error.reason_code(),
+        OwnTokenError::Revoked => ReasonCode::Revoked,
     }
 }
 
@@ -162,6 +206,31 @@ pub(super) fn respond(outcome: &Result<Audited, AuditError>) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
     response
+}
+
+/// The answer of the feed to who may not read it (RFC 6750 §3, RFC 9449 §7.1).
+pub(super) fn status(refusal: &Refusal) -> Response {
+    let mut face = face(refusal);
+    if matches!(face.error, ErrorCode::InvalidDpopProof) {
+        face.status = StatusCode::UNAUTHORIZED;
+    }
+    let mut response = refused(face, None);
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("DPoP"));
+    }
+    response
+}
+
+/// The answer when there is none about a token.
+pub(super) fn inspect(error: &InspectError) -> Response {
+    match error {
+        InspectError::Refused(refusal) => {
+            let detail = crate::error_chain(refusal);
+            tracing::debug!(event.name = "inspect.refused", detail, "refused");
+            refused(face(refusal), None)
+        }
+        InspectError::Unrecorded(error) => refused(unrecorded(*error), None),
+    }
 }
 
 fn unrecorded(error: LedgerError) -> Face {

@@ -6,7 +6,8 @@ use sqlx::{Connection, SqliteConnection};
 use super::StoreError;
 
 /// One step each, in order; a file's `user_version` says how many were taken. Steps that were shipped never change.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE signing_keys (
     key_id TEXT PRIMARY KEY,
     sealed TEXT NOT NULL,
@@ -32,7 +33,20 @@ CREATE TABLE audit (
     line TEXT NOT NULL
 ) STRICT;
 PRAGMA user_version = 1;
-"];
+",
+    "
+CREATE TABLE revocations (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    revoked_before INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    blocks_issuing INTEGER NOT NULL
+) STRICT;
+CREATE INDEX revocations_by_end ON revocations (until);
+PRAGMA user_version = 2;
+",
+];
 
 /// Takes the steps that a file lacks, each in a transaction of its own.
 pub(super) async fn upgrade(connection: &mut SqliteConnection) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 
 mod batch;
 mod file;
+mod revocations;
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::sync::Mutex;
 
 use super::{Entry, SealedKey, Store, StoreError, StoreFuture, Verdict, schema};
 use crate::record::DecisionRecord;
+use crate::revoke::Standing;
 use file::Claim;
 
 const BUSY: Duration = Duration::from_secs(5);
@@ -113,6 +115,26 @@ impl SqliteStore {
         Ok(())
     }
 
+    async fn read_last_revocation(&self) -> Result<u64, StoreError> {
+        // Kept by SQLite also when all rows are gone.
+        let last: Option<i64> =
+            sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'revocations'")
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(last.and_then(|last| u64::try_from(last).ok()).unwrap_or(0))
+    }
+
+    async fn read_revocations(&self, sequence: u64) -> Result<Vec<Standing>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT sequence, kind, value, revoked_before, until, blocks_issuing FROM revocations \
+             WHERE sequence > ? ORDER BY sequence",
+        )
+        .bind(i64::try_from(sequence).unwrap_or(i64::MAX))
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(revocations::read).collect()
+    }
+
     async fn forget(&self, now: Timestamp, decisions_before: Timestamp) -> Result<u64, StoreError> {
         // Ids sort by time: the smallest id of that second divides old from new.
         let first_kept = DecisionId::new(Origin::Broker, decisions_before, [0; 10]);
@@ -129,6 +151,7 @@ impl SqliteStore {
                     sqlx::query(table).bind(batch::seconds(now)).execute(&mut writer.connection).await?;
                 rows = rows.saturating_add(done.rows_affected());
             }
+            rows = rows.saturating_add(revocations::forget(&mut writer.connection, now).await?);
             let old = "DELETE FROM decisions WHERE id IN (SELECT id FROM decisions WHERE id < ? LIMIT 500)";
             let done = sqlx::query(old).bind(first_kept.as_str()).execute(&mut writer.connection).await?;
             rows = rows.saturating_add(done.rows_affected());
@@ -155,6 +178,14 @@ impl Store for SqliteStore {
 
     fn add_sealed_key(&self, key: SealedKey) -> StoreFuture<'_, ()> {
         Box::pin(self.write_sealed_key(key))
+    }
+
+    fn last_revocation(&self) -> StoreFuture<'_, u64> {
+        Box::pin(self.read_last_revocation())
+    }
+
+    fn revocations_after(&self, sequence: u64) -> StoreFuture<'_, Vec<Standing>> {
+        Box::pin(self.read_revocations(sequence))
     }
 
     fn prune(&self, now: Timestamp, decisions_before: Timestamp) -> StoreFuture<'_, u64> {

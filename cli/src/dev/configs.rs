@@ -69,6 +69,13 @@ pub(crate) struct Facts<'a> {
     pub(crate) tap: Option<SocketAddr>,
 }
 
+impl Facts<'_> {
+    /// Whether this is for the tour.
+    fn is_tour(&self) -> bool {
+        self.tap.is_some()
+    }
+}
+
 /// The configuration files of the three programs.
 #[derive(Debug)]
 pub(crate) struct Written {

@@ -10,6 +10,9 @@ use anyhow::Context as _;
 
 use crate::exit::Failure;
 
+/// The file by which a folder of ours is known again.
+const MARKER: &str = ".symbolon-dev";
+
 /// `sun_path` holds 108 bytes with its end; the longest socket name of ours needs 20.
 const MAX_PATH: usize = 85;
 
@@ -98,7 +101,25 @@ fn claim(path: &Path) -> anyhow::Result<PathBuf> {
             format!("{}: the state folder has to be yours, and only you may write to it", path.display());
         return Err(Failure::usage(message).into());
     }
+    mark(&path)?;
     Ok(path)
+}
+
+/// Marks an empty folder as ours, or finds the mark. What somebody else put into a folder is not ours to overwrite.
+fn mark(folder: &Path) -> anyhow::Result<()> {
+    let marker = folder.join(MARKER);
+    if marker.is_file() {
+        return Ok(());
+    }
+    if fs::read_dir(folder)?.next().is_some() {
+        let message = format!(
+            "{}: the folder is not empty and was not made by `symbolon dev`, which would overwrite files in it: name another",
+            folder.display()
+        );
+        return Err(Failure::usage(message).into());
+    }
+    fs::write(&marker, "`symbolon dev` keeps its state here and overwrites files in this folder.\n")
+        .with_context(|| format!("writing {}", marker.display()))
 }
 
 #[cfg(test)]
@@ -122,6 +143,18 @@ mod tests {
         assert!(Folder::open(Some(outer.path())).is_err());
         drop(first);
         assert!(Folder::open(Some(outer.path())).is_ok());
+    }
+
+    #[test]
+    fn a_folder_with_files_of_somebody_else_is_refused_and_left_alone() {
+        let outer = tempfile::tempdir().unwrap();
+        fs::write(outer.path().join("broker.yaml"), "mine").unwrap();
+        let refused = Folder::open(Some(outer.path())).unwrap_err();
+        assert_eq!(crate::exit::of(&refused), crate::exit::Exit::Usage);
+        assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 1);
+        let ours = outer.path().join("ours");
+        Folder::open(Some(&ours)).unwrap().write("broker.yaml", "ours").unwrap();
+        assert!(Folder::open(Some(&ours)).is_ok(), "with its mark it is taken again");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::cli::Running;
 use crate::dev::ready::Ready;
 use crate::exit::{Exit, Failure};
-use crate::http::Call;
+use crate::http::{Call, Place};
 use crate::output::{self, Format};
 
 const DEFAULT_SIDECAR: &str = "http://127.0.0.1:8710";
@@ -14,14 +14,14 @@ const DEFAULT_SIDECAR: &str = "http://127.0.0.1:8710";
 /// Options of `symbolon token get`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A token of a sidecar is bound to its key: without the sidecar it opens nothing.\n\nExample:\n  symbolon token get --upstream notes | symbolon token inspect"
+    after_help = "A token of a sidecar is bound to its key: without the sidecar it opens nothing.\n\nExample:\n  symbolon token get --upstream notes | symbolon token inspect\n  symbolon token get --upstream notes --sidecar unix:/run/symbolon-sidecar/token.sock"
 )]
 pub(crate) struct GetOptions {
     /// The upstream of the sidecar whose token is wanted.
     #[arg(long, value_name = "NAME")]
     upstream: String,
-    /// Base URL of the sidecar's endpoints.
-    #[arg(long, value_name = "URL")]
+    /// Where the sidecar's endpoints are: a base URL, or `unix:/path` [default: <http://127.0.0.1:8710>].
+    #[arg(long, value_name = "PLACE")]
     sidecar: Option<String>,
     #[command(flatten)]
     running: Running,
@@ -36,9 +36,13 @@ pub(crate) async fn run(options: &GetOptions) -> anyhow::Result<Exit> {
     let query: String = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("upstream", &options.upstream)
         .finish();
-    let url = format!("{}{}?{query}", base.trim_end_matches('/'), symbolon_wire::paths::SIDECAR_TOKEN);
-    let call = Call::get_url(&url)?.header(symbolon_wire::header::SYMBOLON_REQUEST, "true");
-    let answer = call.send().await?;
+    let path = format!("{}?{query}", symbolon_wire::paths::SIDECAR_TOKEN);
+    let call = match base.strip_prefix("unix:") {
+        Some(socket) if socket.starts_with('/') => Call::get(&Place::Unix(socket.into()), &path),
+        Some(_) => return Err(Failure::usage("--sidecar unix:PATH needs an absolute path").into()),
+        None => Call::get_url(&format!("{}{path}", base.trim_end_matches('/')))?,
+    };
+    let answer = call.header(symbolon_wire::header::SYMBOLON_REQUEST, "true").send().await?;
     let body: Value = answer.json()?;
     if answer.status.is_success() {
         output::document(options.output, &body, text(&body, "access_token"))?;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::output::{self, Format};
+use crate::secret_argument;
 
 /// No token of ours, nor of a platform, is longer.
 const MAX_INPUT: u64 = 64 * 1024;
@@ -28,6 +29,11 @@ pub(crate) struct InspectOptions {
 
 /// Shows the token.
 pub(crate) fn run(options: &InspectOptions) -> anyhow::Result<Exit> {
+    if secret_argument::is_a_token(&options.file.to_string_lossy()) && !options.file.exists() {
+        let message = "this looks like a token, not like the name of a file: pass it on standard input, because other users \
+             and the shell's history can read arguments";
+        return Err(Failure::usage(message).into());
+    }
     let text = read(&options.file)?;
     let token = text.trim();
     let token = token.strip_prefix("Bearer ").or_else(|| token.strip_prefix("DPoP ")).unwrap_or(token).trim();

@@ -14,6 +14,12 @@ pub enum Event {
     /// A token was refused to an attested caller.
     #[serde(rename = "token.refused")]
     TokenRefused,
+    /// A token was given back, or somebody tried to give back one that it has no say in.
+    #[serde(rename = "token.revoked")]
+    TokenRevoked,
+    /// An operator revoked something, or lifted a revocation.
+    #[serde(rename = "revocation.changed")]
+    RevocationChanged,
     /// A request was let through.
     #[serde(rename = "request.admitted")]
     RequestAdmitted,

@@ -14,10 +14,14 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use crate::forward::places::Place;
+
 /// A body: nothing, some bytes, or a stream from a peer.
 #[derive(Debug, Default)]
 pub struct Body {
     content: Content,
+    /// Held until the body is dropped.
+    place: Option<Place>,
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +81,7 @@ impl Body {
     /// A body without bytes.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { content: Content::Empty }
+        Self::of(Content::Empty)
     }
 
     /// A body that a peer sends us.
@@ -85,7 +89,17 @@ impl Body {
         if http_body::Body::is_end_stream(&incoming) {
             return Self::empty();
         }
-        Self { content: Content::Stream(Stream { incoming, limits, received: 0, stalled: None }) }
+        Self::of(Content::Stream(Stream { incoming, limits, received: 0, stalled: None }))
+    }
+
+    const fn of(content: Content) -> Self {
+        Self { content, place: None }
+    }
+
+    /// The same, holding the place of its request at an upstream.
+    pub(crate) fn holding(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
     }
 
     /// Reads all of it, at most `limit` bytes in at most `within`.
@@ -106,7 +120,7 @@ impl Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() { Self::empty() } else { Self { content: Content::Whole(bytes) } }
+        if bytes.is_empty() { Self::empty() } else { Self::of(Content::Whole(bytes)) }
     }
 }
 

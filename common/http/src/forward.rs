@@ -7,10 +7,12 @@ mod connector;
 mod error;
 mod fields;
 mod outgoing;
+pub(crate) mod places;
 mod upstream;
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{self, HeaderValue};
@@ -28,10 +30,11 @@ pub use upstream::{Upstream, UpstreamError};
 
 use crate::body::{Body, StreamLimits};
 use crate::executor::LifecycleExecutor;
-use crate::target::{RequestTarget, asks_for_upgrade, check_framing};
+use crate::target::{RequestTarget, asks_for_upgrade, check_framing, check_method};
 use crate::tls::{self, TlsError};
 use connector::{TimedConnector, connector};
 use outgoing::Outgoing;
+use places::Places;
 
 /// Sends requests on, for callers that can prove by a `P` that they may.
 ///
@@ -42,6 +45,7 @@ pub struct Forwarder<P> {
     client: Client<TimedConnector, Outgoing>,
     answer_timeout: Duration,
     max_request_body: Option<u64>,
+    places: Arc<Places>,
     proof: PhantomData<fn(P)>,
 }
 
@@ -57,6 +61,7 @@ impl<P> Clone for Forwarder<P> {
             client: self.client.clone(),
             answer_timeout: self.answer_timeout,
             max_request_body: self.max_request_body,
+            places: Arc::clone(&self.places),
             proof: PhantomData,
         }
     }
@@ -73,6 +78,8 @@ pub struct ForwardOptions {
     pub idle_timeout: Duration,
     /// How many unused connections are kept for each upstream. Default 64.
     pub max_idle: usize,
+    /// Requests at one time at each upstream, whose answers have not ended; more are refused. Default 4096.
+    pub max_requests: usize,
     /// The most bytes of a request's body; `None` is no limit. Default `None`.
     pub max_request_body: Option<u64>,
     /// Trusts only the certificates in this PEM file, instead of the bundled web roots.
@@ -86,6 +93,7 @@ impl Default for ForwardOptions {
             answer_timeout: Duration::from_mins(1),
             idle_timeout: Duration::from_secs(30),
             max_idle: 64,
+            max_requests: 4096,
             max_request_body: None,
             ca_file: None,
         }
@@ -109,6 +117,7 @@ impl<P: Cleared> Forwarder<P> {
             client,
             answer_timeout: options.answer_timeout,
             max_request_body: options.max_request_body,
+            places: Arc::new(Places::new(options.max_requests)),
             proof: PhantomData,
         })
     }
@@ -120,6 +129,8 @@ impl<P: Cleared> Forwarder<P> {
     pub async fn forward(&self, cleared: P, request: Request<Body>) -> Result<Response<Body>, ForwardError> {
         let (mut head, body) = request.into_parts();
         self.check(&head, &body)?;
+        let place = self.places.enter(cleared.upstream().authority());
+        let place = place.ok_or_else(|| ForwardError::busy(cleared.upstream()))?;
         rewrite(&mut head, &cleared)?;
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
             // hyper takes a GET or HEAD of unknown length for one without a body, and would drop it.
@@ -132,7 +143,7 @@ impl<P: Cleared> Forwarder<P> {
             .await
             .ok_or_else(|| ForwardError::timeout(upstream, TimeoutStage::Answer))?
             .map_err(|error| ForwardError::classify(upstream, error))?;
-        accept(answer, &cleared)
+        Ok(accept(answer, &cleared)?.map(|body| body.holding(place)))
     }
 
     /// Refuses what cannot be forwarded as one unambiguous request.
@@ -142,6 +153,7 @@ impl<P: Cleared> Forwarder<P> {
         if asks_for_upgrade(head) {
             return Err(ForwardError::UpgradeNotAllowed);
         }
+        check_method(head)?;
         match self.max_request_body {
             Some(limit) if body.size_hint().lower() > limit => Err(ForwardError::TooLarge { limit }),
             _ => Ok(()),

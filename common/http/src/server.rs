@@ -3,6 +3,7 @@
 
 mod accept;
 mod bind;
+mod busy;
 mod connection;
 mod crowd;
 mod limits;

@@ -27,6 +27,9 @@ pub enum MalformedRequest {
     /// A transfer coding other than `chunked`, alone (RFC 9112 §6.1).
     #[error("the transfer coding is not exactly `chunked`")]
     TransferCoding,
+    /// A method that echoes the request, or another spelling of one that means the connection.
+    #[error("requests of this method are not forwarded")]
+    Method,
 }
 
 /// A request's host and path, borrowed from its head.
@@ -96,6 +99,20 @@ impl<'a> RequestTarget<'a> {
 #[must_use]
 pub fn asks_for_upgrade(head: &Parts) -> bool {
     head.method == Method::CONNECT || head.headers.contains_key(UPGRADE)
+}
+
+/// Checks that the method asks for a resource and not for the request or the connection itself.
+///
+/// SECURITY: a server answers `TRACE` (RFC 9110 §9.3.8; `TRACK` in old servers) with the request as it arrived, so
+/// that its sender could read the credential that was added on the way. Methods are case-sensitive, but not for
+/// every server.
+///
+/// # Errors
+/// For `TRACE` and `TRACK`, and for `CONNECT` in another spelling; exactly so written it [asks for an upgrade](asks_for_upgrade).
+pub fn check_method(head: &Parts) -> Result<(), MalformedRequest> {
+    let method = head.method.as_str();
+    let refused = ["TRACE", "TRACK", "CONNECT"].iter().any(|refused| method.eq_ignore_ascii_case(refused));
+    if refused { Err(MalformedRequest::Method) } else { Ok(()) }
 }
 
 /// Checks that the body's framing has one meaning.

@@ -37,6 +37,9 @@ macro_rules! reasons {
 }
 
 reasons! {
+    ActorChainTooLong = "actor_chain_too_long", "the token has passed through as many actors as it may; call with an earlier one";
+    ActorLoop = "actor_loop", "this actor already acts in the token; call with the token it had before";
+    ActorNotAllowed = "actor_not_allowed", "the subject token does not allow this actor";
     AlgNotAllowed = "alg_not_allowed", "the token's algorithm is not the one of its key; use a key and algorithm that the issuer publishes";
     AssertionMalformed = "assertion_malformed", "the client assertion is not a well-formed JWT; check how it was made";
     AssertionRejected = "assertion_rejected", "the client assertion failed verification; check its issuer, audience, key and times";
@@ -76,7 +79,9 @@ reasons! {
     Revoked = "revoked", "the token was revoked; get a new one";
     RevocationStale = "revocation_stale", "revocations are not known at the moment; try again after the time in Retry-After";
     RouteNotFound = "route_not_found", "no route answers to this host, path and method";
+    ScopeExceedsSubject = "scope_exceeds_subject", "for the same resource an exchange can only narrow; request scopes that the subject token has";
     StoreUnavailable = "store_unavailable", "the broker's store does not answer; try again after the time in Retry-After";
+    SubjectNotAddressed = "subject_not_addressed", "the token is addressed to somebody else; only the broker's own or who operates its audience may present it";
     TokenMissing = "token_missing", "no credential was sent; send one in the Authorization header";
     TokenUnavailable = "token_unavailable", "no token could be had from the broker; try again after the time in Retry-After";
     TooLarge = "too_large", "the request is larger than the limit";
@@ -87,6 +92,7 @@ reasons! {
     UnknownKid = "unknown_kid", "the issuer does not publish a key with this id";
     UnsupportedAssertionType = "unsupported_assertion_type", "this client assertion type is not supported";
     UnsupportedGrantType = "unsupported_grant_type", "this grant type is not supported";
+    UnsupportedTokenType = "unsupported_token_type", "tokens of this type are not taken or made here";
     UpgradeNotAllowed = "upgrade_not_allowed", "protocol upgrades are not allowed here";
     UpstreamTimeout = "upstream_timeout", "the API behind did not answer in time";
     UpstreamUnavailable = "upstream_unavailable", "the API behind cannot be reached";

@@ -50,6 +50,11 @@ impl Issuer {
         Ok(Self { settings, keyring })
     }
 
+    /// Whether these are its settings.
+    pub(crate) fn has(&self, settings: &IssuerSettings) -> bool {
+        self.settings == *settings
+    }
+
     /// The name in the configuration.
     #[must_use]
     pub fn name(&self) -> &IssuerName {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use symbolon_http::client::GuardedClient;
 use symbolon_identity::{IssuerName, Timestamp};
+use symbolon_jws::JwkSetError;
 use symbolon_token::{AudienceRule, UnverifiedToken, VerifiedToken};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,7 @@ pub struct Issuers {
     by_name: HashMap<IssuerName, Arc<Issuer>>,
     by_url: HashMap<String, Arc<Issuer>>,
     policy: KeyPolicy,
+    client: Arc<GuardedClient>,
 }
 
 impl Issuers {
@@ -37,10 +39,29 @@ impl Issuers {
         client: GuardedClient,
         now: Timestamp,
     ) -> Result<Self, SetupError> {
-        let client = Arc::new(client);
+        let none = Self { by_name: HashMap::new(), by_url: HashMap::new(), policy, client: Arc::new(client) };
+        none.with(settings, |_| false, now)
+    }
+
+    /// The issuers of other settings, fetched with the same policy and client. One that its owner wants to `keep`, and
+    /// whose settings are what they were, is the same issuer, keys and all.
+    ///
+    /// # Errors
+    /// As [`Issuers::new`].
+    pub fn with(
+        &self,
+        settings: Vec<IssuerSettings>,
+        keep: impl Fn(&IssuerName) -> bool,
+        now: Timestamp,
+    ) -> Result<Self, SetupError> {
+        let (policy, client) = (self.policy.clone(), Arc::clone(&self.client));
         let (mut by_name, mut by_url) = (HashMap::new(), HashMap::new());
         for settings in settings {
-            let issuer = Arc::new(Issuer::new(settings, policy.clone(), Arc::clone(&client), now)?);
+            let issuer =
+                match self.get(&settings.name).filter(|known| keep(known.name()) && known.has(&settings)) {
+                    Some(known) => Arc::clone(known),
+                    None => Arc::new(Issuer::new(settings, policy.clone(), Arc::clone(&client), now)?),
+                };
             if by_name.insert(issuer.name().clone(), Arc::clone(&issuer)).is_some() {
                 return Err(SetupError::DuplicateName { issuer: issuer.name().clone() });
             }
@@ -48,7 +69,7 @@ impl Issuers {
                 return Err(SetupError::DuplicateIssuer { issuer: issuer.name().clone() });
             }
         }
-        Ok(Self { by_name, by_url, policy })
+        Ok(Self { by_name, by_url, policy, client })
     }
 
     /// One issuer by its name in the configuration.
@@ -138,9 +159,17 @@ impl Issuers {
 
 /// Logs a failed fetch; returns whether it succeeded.
 fn report(issuer: &Issuer, error: Option<&FetchError>) -> bool {
-    if let Some(error) = error {
+    if let Some(FetchError::KeySet(error @ JwkSetError::PrivateMember { .. })) = error {
+        // Whoever fetches that set can now sign as this issuer: more than a fetch that failed.
+        tracing::error!(
+            event.name = "issuer.leaked_key",
+            issuer.name = %issuer.name(),
+            "the issuer publishes a private key: tell it, and trust nothing that this key signs: {error}"
+        );
+    } else if let Some(error) = error {
         let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         tracing::warn!(
+            event.name = "issuer.keys_not_fetched",
             issuer.name = %issuer.name(),
             error.kind = error.kind(),
             "the issuer's keys could not be fetched, the last good ones stay: {error} {cause}"

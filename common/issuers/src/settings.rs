@@ -10,7 +10,7 @@ use symbolon_jws::Algorithm;
 use symbolon_token::TokenType;
 
 /// An issuer with all that it owns: nothing of it can be lent to another issuer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerSettings {
     /// The name that configuration refers to.
     pub name: IssuerName,

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
+use crate::visible::visible_lines;
 use crate::{MAX_TOKEN_BYTES, base64url, sha256, strict_json};
 
 /// What a compact token says, with its secrets left out.
@@ -82,7 +83,7 @@ impl fmt::Display for Inspection {
         writeln!(f, "{}, not verified, sha256 {}…", self.format, self.sha256_prefix)?;
         for (title, value) in [("header", &self.header), ("claims", &self.claims)] {
             if let Some(value) = value {
-                writeln!(f, "{title}: {}", visible(&format!("{value:#}")))?;
+                writeln!(f, "{title}: {}", visible_lines(&format!("{value:#}")))?;
             }
         }
         for finding in &self.findings {
@@ -90,22 +91,6 @@ impl fmt::Display for Inspection {
         }
         Ok(())
     }
-}
-
-/// Escapes what could change the look of a terminal; JSON has already escaped the ASCII controls in texts.
-fn visible(text: &str) -> String {
-    let unsafe_to_show = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().fold(String::new(), |mut shown, c| {
-        if unsafe_to_show(c) {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-        shown
-    })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod signing_key;
 pub mod strict_json;
 mod thumbprint;
 mod verifying_key;
+mod visible;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use crypto::{CryptoError, random_bytes, sha256};
@@ -26,6 +27,7 @@ pub use jws::{MAX_TOKEN_BYTES, UnverifiedJws, VerifiedJws};
 pub use signing_key::{SigningKey, SigningKeyError};
 pub use thumbprint::{Thumbprint, ThumbprintError};
 pub use verifying_key::VerifyingKey;
+pub use visible::{is_unsafe_to_show, visible};
 
 #[cfg(test)]
 mod vectors;

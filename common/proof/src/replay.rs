@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use symbolon_identity::{ReasonCode, Timestamp};
 use symbolon_jws::Thumbprint;
 
-use crate::CheckedProof;
+use crate::{CheckedProof, MAX_AGE};
 
 const SHARDS: usize = 16;
 /// One key may hold one part in this many of the window, so that its owner cannot fill it for everybody.
@@ -17,13 +17,16 @@ const KEY_SHARE: usize = 4;
 
 /// Remembers each proof until it would be refused as too old anyway.
 ///
-/// When it is full it refuses: a forgotten proof could be used again. One key can fill only a quarter of it.
+/// When it is full it refuses: a forgotten proof could be used again. One key can fill only a quarter of it, unless
+/// [`per_key`](Self::per_key) says otherwise. It is memory: see [`since`](Self::since) about restarts.
 #[derive(Debug)]
 pub struct ReplayWindow {
     shards: Vec<Mutex<Shard>>,
     /// SECURITY: keyed at random; otherwise a caller could choose each `jti` so that one shard gets all of its proofs.
     shard_choice: RandomState,
     room: Room,
+    /// The end of the youngest proof that was made before the memory began.
+    unknown_until: Option<Timestamp>,
 }
 
 /// How much one shard remembers.
@@ -44,6 +47,9 @@ pub enum ReplayError {
     /// Too many proofs are remembered at the moment, of all keys or of this one.
     #[error("too many proofs are remembered at the moment")]
     Full,
+    /// The proof was made before the memory began, so nobody knows whether it was used.
+    #[error("the proof was made before this process started, and whether it was used is not known any more")]
+    BeforeMemory,
 }
 
 impl ReplayError {
@@ -52,7 +58,7 @@ impl ReplayError {
     pub fn reason_code(self) -> ReasonCode {
         match self {
             Self::Replayed => ReasonCode::ProofReplayed,
-            Self::Full => ReasonCode::ReplayUnavailable,
+            Self::Full | Self::BeforeMemory => ReasonCode::ReplayUnavailable,
         }
     }
 
@@ -61,7 +67,7 @@ impl ReplayError {
     pub fn is_our_fault(self) -> bool {
         match self {
             Self::Replayed => false,
-            Self::Full => true,
+            Self::Full | Self::BeforeMemory => true,
         }
     }
 }
@@ -89,14 +95,38 @@ impl ReplayWindow {
     pub fn new(capacity: usize) -> Self {
         let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
         let all = capacity.div_ceil(SHARDS);
-        Self { shards, shard_choice: RandomState::new(), room: Room { all, each: all.div_ceil(KEY_SHARE) } }
+        let room = Room { all, each: all.div_ceil(KEY_SHARE) };
+        Self { shards, shard_choice: RandomState::new(), room, unknown_until: None }
+    }
+
+    /// Remembers about this many proofs of one key, instead of a quarter of all.
+    #[must_use]
+    pub fn per_key(mut self, most: usize) -> Self {
+        self.room.each = most.div_ceil(SHARDS);
+        self
+    }
+
+    /// Refuses proofs that were made before `start`: what the process before this one had admitted is forgotten.
+    ///
+    /// Times are whole seconds, and a proof may be made up to [`MAX_SKEW`](crate::MAX_SKEW) in the future: one that was
+    /// used in the second of the start, or whose maker's clock is ahead, can still be used a second time.
+    #[must_use]
+    pub fn since(mut self, start: Timestamp) -> Self {
+        self.unknown_until = Timestamp::from_secs(start.as_secs().saturating_sub(1))
+            .ok()
+            .map(|last| last.saturating_add(MAX_AGE));
+        self
     }
 
     /// Admits a proof once.
     ///
     /// # Errors
-    /// [`ReplayError::Replayed`] the second time, [`ReplayError::Full`] if it cannot be remembered.
+    /// [`ReplayError::Replayed`] the second time, [`ReplayError::Full`] if it cannot be remembered,
+    /// [`ReplayError::BeforeMemory`] if it was made before the start that [`since`](Self::since) was told.
     pub fn admit(&self, proof: &CheckedProof, now: Timestamp) -> Result<(), ReplayError> {
+        if self.unknown_until.is_some_and(|until| proof.expires_at() <= until) {
+            return Err(ReplayError::BeforeMemory);
+        }
         let used = Used { id: proof.replay_id(), key: proof.thumbprint() };
         let [byte, ..] = self.shard_choice.hash_one(used.id).to_ne_bytes();
         let index = usize::from(byte) % SHARDS;

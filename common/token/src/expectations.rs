@@ -74,10 +74,9 @@ impl<'a> Expectations<'a> {
         token_type: Option<TokenType>,
         claims: &Claims,
         now: Timestamp,
-    ) -> Result<(), TokenError> {
-        if !token_type.is_some_and(|found| self.token_types.contains(&found)) {
-            return Err(TokenError::WrongType);
-        }
+    ) -> Result<TokenType, TokenError> {
+        let token_type = token_type.filter(|found| self.token_types.contains(found));
+        let token_type = token_type.ok_or(TokenError::WrongType)?;
         if claims.issuer.as_str() != self.issuer {
             return Err(TokenError::WrongIssuer);
         }
@@ -90,7 +89,7 @@ impl<'a> Expectations<'a> {
         if lifetime > self.max_lifetime {
             return Err(TokenError::LifetimeTooLong { lifetime, limit: self.max_lifetime });
         }
-        Ok(())
+        Ok(token_type)
     }
 
     fn check_audience(&self, audiences: &[Audience]) -> Result<(), TokenError> {

@@ -17,12 +17,12 @@ use crate::{
     AudienceRule, DEFAULT_LEEWAY, Expectations, TokenError, TokenType, UnverifiedToken, VerifiedToken,
 };
 
-const NOW: u64 = 1_795_000_000;
+pub(crate) const NOW: u64 = 1_795_000_000;
 const ISSUER: &str = "https://broker.example.com";
 const AUDIENCE: &str = "https://orders.internal";
 const HEADER: &str = r#"{"alg":"ES256","typ":"at+jwt"}"#;
 
-fn at(seconds: u64) -> Timestamp {
+pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_secs(seconds).unwrap()
 }
 
@@ -30,7 +30,7 @@ fn audience(text: &str) -> Audience {
     Audience::parse(text).unwrap()
 }
 
-fn good_claims() -> Value {
+pub(crate) fn good_claims() -> Value {
     json!({
         "iss": ISSUER, "sub": "spiffe://example.com/shop", "aud": AUDIENCE, "iat": NOW, "exp": NOW + 300, "jti": "1",
     })
@@ -48,13 +48,13 @@ fn with(claim: &str, value: Option<&str>) -> String {
 }
 
 /// A P-256 key that signs any header over any claims.
-struct Forger {
+pub(crate) struct Forger {
     pair: EcdsaKeyPair,
     key: VerifyingKey,
 }
 
 impl Forger {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let point = pair.public_key().as_ref();
         let (x, y) = (base64url::encode(&point[1..33]), base64url::encode(&point[33..]));
@@ -70,7 +70,7 @@ impl Forger {
     }
 
     /// What becomes of these claims under the strict profile of our own access tokens.
-    fn outcome(&self, claims: &str) -> Result<VerifiedToken, TokenError> {
+    pub(crate) fn outcome(&self, claims: &str) -> Result<VerifiedToken, TokenError> {
         let audience = audience(AUDIENCE);
         let expectations = Expectations::access_token(ISSUER, AudienceRule::Contains(&audience));
         UnverifiedToken::parse(&self.sign(HEADER, claims))?.verify(&self.key, &expectations, at(NOW))

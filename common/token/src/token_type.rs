@@ -15,6 +15,8 @@ pub enum TokenType {
     Jose,
     /// `client-authentication+jwt`: a client's own assertion.
     ClientAuthentication,
+    /// `symbolon-status+jwt`: a page of a revocation feed.
+    Status,
     /// No `typ` at all, as Kubernetes sends it.
     Absent,
 }
@@ -26,8 +28,8 @@ pub struct UnknownTokenType;
 
 impl TokenType {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::AccessToken, Self::Jwt, Self::Jose, Self::ClientAuthentication, Self::Absent];
+    pub const ALL: [Self; 6] =
+        [Self::AccessToken, Self::Jwt, Self::Jose, Self::ClientAuthentication, Self::Status, Self::Absent];
 
     /// The name in configuration: the `typ`, or `absent`.
     #[must_use]
@@ -37,6 +39,7 @@ impl TokenType {
             Self::Jwt => "JWT",
             Self::Jose => "JOSE",
             Self::ClientAuthentication => "client-authentication+jwt",
+            Self::Status => "symbolon-status+jwt",
             Self::Absent => "absent",
         }
     }

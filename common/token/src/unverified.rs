@@ -71,8 +71,8 @@ impl UnverifiedToken {
         // INVARIANT: `members` were read from the payload that this signature covers.
         let claims = Claims::read(&self.members)?;
         let token_type = TokenType::of_header(verified.header().token_type());
-        expectations.check(token_type, &claims, now)?;
-        Ok(VerifiedToken::new(claims, self.hash, key.thumbprint(), expectations.leeway))
+        let token_type = expectations.check(token_type, &claims, now)?;
+        Ok(VerifiedToken::new(claims, self.hash, key.thumbprint(), (token_type, expectations.leeway)))
     }
 }
 

@@ -8,7 +8,7 @@ use symbolon_jws::Thumbprint;
 use symbolon_proof::CheckedProof;
 
 use crate::expectations::check_time;
-use crate::{Claims, TokenError, TokenHash};
+use crate::{Claims, TokenError, TokenHash, TokenType};
 
 /// A token whose signature, type, issuer, audience and times were verified.
 ///
@@ -19,11 +19,23 @@ pub struct VerifiedToken {
     hash: TokenHash,
     key_thumbprint: Thumbprint,
     leeway: Duration,
+    token_type: TokenType,
 }
 
 impl VerifiedToken {
-    pub(crate) fn new(claims: Claims, hash: TokenHash, key_thumbprint: Thumbprint, leeway: Duration) -> Self {
-        Self { claims, hash, key_thumbprint, leeway }
+    pub(crate) fn new(
+        claims: Claims,
+        hash: TokenHash,
+        key_thumbprint: Thumbprint,
+        (token_type, leeway): (TokenType, Duration),
+    ) -> Self {
+        Self { claims, hash, key_thumbprint, leeway, token_type }
+    }
+
+    /// The kind of token that its `typ` says.
+    #[must_use]
+    pub fn token_type(&self) -> TokenType {
+        self.token_type
     }
 
     /// What the issuer says.

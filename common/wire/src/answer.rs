@@ -39,6 +39,9 @@ pub struct TokenAnswer {
     pub expires_in: u64,
     /// The scopes that were granted.
     pub scope: String,
+    /// What kind of token it is, after an exchange (RFC 8693 §2.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<String>,
 }
 
 fn exposed<S: Serializer>(token: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {

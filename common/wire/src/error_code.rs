@@ -26,6 +26,8 @@ pub enum ErrorCode {
     UnauthorizedClient,
     /// RFC 6749 §5.2.
     UnsupportedGrantType,
+    /// RFC 7009 §2.2.1; a token of a kind that we do not take or make.
+    UnsupportedTokenType,
     /// RFC 9449 §8.
     UseDpopNonce,
 }

@@ -1,11 +1,11 @@
-//! The raw form of a token request.
+//! The raw form of a request to the token, introspection or revocation endpoint.
 //! Not here: whether it asks for something sensible; each grant parses that.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::urlencoded;
 
-/// The parameters of a token request as they were sent: well-formed text, nothing more (RFC 6749 §3.2).
+/// The parameters of a request as they were sent: well-formed text, nothing more (RFC 6749 §3.2).
 #[derive(Debug, Default)]
 pub struct TokenForm {
     /// `grant_type`.
@@ -24,6 +24,20 @@ pub struct TokenForm {
     pub audiences: Vec<String>,
     /// `scope`.
     pub scope: Option<String>,
+    /// `requested_token_type` (RFC 8693 §2.1).
+    pub requested_token_type: Option<String>,
+    /// `subject_token`: a credential.
+    pub subject_token: Option<SecretString>,
+    /// `subject_token_type`.
+    pub subject_token_type: Option<String>,
+    /// `actor_token`: a credential.
+    pub actor_token: Option<SecretString>,
+    /// `actor_token_type`.
+    pub actor_token_type: Option<String>,
+    /// `token`: what is asked about or given back (RFC 7662 §2.1, RFC 7009 §2.1); a credential.
+    pub token: Option<SecretString>,
+    /// `token_type_hint`.
+    pub token_type_hint: Option<String>,
 }
 
 /// Why a body is not a form.
@@ -81,20 +95,34 @@ impl TokenForm {
             "resource" => self.resources.push(value),
             "audience" => self.audiences.push(value),
             "scope" => self.scope = Some(value),
+            "requested_token_type" => self.requested_token_type = Some(value),
+            "subject_token" => self.subject_token = Some(value.into()),
+            "subject_token_type" => self.subject_token_type = Some(value),
+            "actor_token" => self.actor_token = Some(value.into()),
+            "actor_token_type" => self.actor_token_type = Some(value),
+            "token" => self.token = Some(value.into()),
+            "token_type_hint" => self.token_type_hint = Some(value),
             _ => {}
         }
     }
 
-    /// Writes the form as a body; it holds the assertion, so treat it as a secret.
+    /// Writes the form as a body; it holds credentials, so treat it as a secret.
     #[must_use]
     pub fn to_body(&self) -> SecretString {
         let single = [
             ("grant_type", self.grant_type.as_deref()),
             ("client_id", self.client_id.as_deref()),
             ("client_assertion_type", self.client_assertion_type.as_deref()),
-            ("client_assertion", self.client_assertion.as_ref().map(ExposeSecret::expose_secret)),
+            ("client_assertion", exposed(self.client_assertion.as_ref())),
             ("trust_provider", self.trust_provider.as_deref()),
             ("scope", self.scope.as_deref()),
+            ("requested_token_type", self.requested_token_type.as_deref()),
+            ("subject_token", exposed(self.subject_token.as_ref())),
+            ("subject_token_type", self.subject_token_type.as_deref()),
+            ("actor_token", exposed(self.actor_token.as_ref())),
+            ("actor_token_type", self.actor_token_type.as_deref()),
+            ("token", exposed(self.token.as_ref())),
+            ("token_type_hint", self.token_type_hint.as_deref()),
         ];
         let mut pairs: Vec<_> = single.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         pairs.extend(self.resources.iter().map(|value| ("resource", value.as_str())));
@@ -103,10 +131,27 @@ impl TokenForm {
     }
 }
 
+fn exposed(secret: Option<&SecretString>) -> Option<&str> {
+    secret.map(ExposeSecret::expose_secret)
+}
+
 /// The parameter's name as a constant, so that an error never repeats what a stranger sent.
 fn known(name: &str) -> &'static str {
-    const NAMES: [&str; 6] =
-        ["grant_type", "client_id", "client_assertion_type", "client_assertion", "trust_provider", "scope"];
+    const NAMES: [&str; 13] = [
+        "grant_type",
+        "client_id",
+        "client_assertion_type",
+        "client_assertion",
+        "trust_provider",
+        "scope",
+        "requested_token_type",
+        "subject_token",
+        "subject_token_type",
+        "actor_token",
+        "actor_token_type",
+        "token",
+        "token_type_hint",
+    ];
     NAMES.into_iter().find(|known| *known == name).unwrap_or("an unknown parameter")
 }
 
@@ -137,9 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn an_assertion_is_not_shown() {
-        let form = TokenForm::parse(b"client_assertion=s3cret").unwrap();
-        assert!(!format!("{form:?}").contains("s3cret"));
+    fn no_credential_is_shown() {
+        let form = TokenForm::parse(
+            b"client_assertion=s3cret1&subject_token=s3cret2&actor_token=s3cret3&token=s3cret4",
+        );
+        let form = form.unwrap();
+        assert!(form.token.is_some() && !format!("{form:?}").contains("s3cret"));
     }
 
     #[test]

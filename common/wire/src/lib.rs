@@ -7,6 +7,7 @@ mod form;
 mod metadata;
 mod problem;
 mod stage;
+pub mod status;
 mod urlencoded;
 mod vocabulary;
 
@@ -17,4 +18,4 @@ pub use form::{FormError, TokenForm};
 pub use metadata::{ServerMetadata, well_known_inserted};
 pub use problem::Problem;
 pub use stage::{Stage, StageOutcome};
-pub use vocabulary::{client_assertion_type, error_uri, grant_type, header, paths, urn};
+pub use vocabulary::{client_assertion_type, error_uri, grant_type, header, paths, token_type, urn};

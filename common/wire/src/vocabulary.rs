@@ -17,6 +17,14 @@ pub fn error_uri(code: symbolon_identity::ReasonCode) -> String {
 pub mod paths {
     /// Token endpoint (RFC 6749 §3.2).
     pub const TOKEN: &str = "/oauth2/token";
+    /// Introspection endpoint (RFC 7662 §2).
+    pub const INTROSPECT: &str = "/oauth2/introspect";
+    /// Revocation endpoint (RFC 7009 §2).
+    pub const REVOKE: &str = "/oauth2/revoke";
+    /// The revocation feed, which is also the audience of the tokens that open it.
+    pub const STATUS: &str = "/v1/status";
+    /// Revocations by operators, on the admin socket.
+    pub const REVOCATIONS: &str = "/v1/revocations";
     /// Public keys (RFC 7517 §5).
     pub const JWKS: &str = "/.well-known/jwks.json";
     /// `OpenID` provider metadata.
@@ -43,6 +51,18 @@ pub mod paths {
 pub mod grant_type {
     /// RFC 6749 §4.4.
     pub const CLIENT_CREDENTIALS: &str = "client_credentials";
+    /// RFC 8693 §2.1.
+    pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+}
+
+/// Token type identifiers (RFC 8693 §3).
+pub mod token_type {
+    /// An access token of the given issuer.
+    pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+    /// Any JWT.
+    pub const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+    /// An `OpenID` Connect ID token.
+    pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 }
 
 /// Values of `client_assertion_type`.

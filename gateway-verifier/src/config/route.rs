@@ -64,4 +64,7 @@ pub struct UpstreamConfig {
     /// How long the upstream may take until its answer begins; default 60 s.
     #[serde(default)]
     pub response_timeout: Option<HumanDuration>,
+    /// The most requests that it may have under way; more are answered 503 `busy`. Default 4096.
+    #[serde(default)]
+    pub max_requests: Option<usize>,
 }

@@ -90,15 +90,18 @@ impl Shared {
         answer
     }
 
-    /// Counts who was let through, and puts a caller on record the first time its token was verified.
+    /// Counts who was let through, and puts a caller on record the first time its token opens a route. Its signature may
+    /// have been verified before that, for a request that was rejected.
     fn note(&self, admitted: &Admitted, source: Option<IpAddr>, now: Timestamp) {
         let kind = match admitted.caller() {
-            Caller::Verified { fresh: false, .. } => AdmittedCaller::Known,
-            Caller::Verified { caller, fresh: true } => {
-                let route = Some(Arc::clone(admitted.route()));
-                let at = || Circumstances { id: self.ids.decision(now), time: now, route, source };
-                self.trail.admitted(caller, admitted.permits(), at);
-                AdmittedCaller::Fresh
+            Caller::Verified { caller, fresh } => {
+                let route = admitted.route();
+                if caller.is_first_on(&route.name) {
+                    let route = Some(Arc::clone(route));
+                    let at = || Circumstances { id: self.ids.decision(now), time: now, route, source };
+                    self.trail.admitted(caller, admitted.permits(), at);
+                }
+                if *fresh { AdmittedCaller::Fresh } else { AdmittedCaller::Known }
             }
             Caller::Anonymous => AdmittedCaller::Anonymous,
         };
@@ -135,6 +138,7 @@ fn failure(error: &ForwardError) -> Rejection {
             ReasonCode::UpstreamUnavailable
         }
         ForwardError::UpstreamTimeout { .. } => ReasonCode::UpstreamTimeout,
+        ForwardError::Busy { .. } => ReasonCode::Busy,
     };
     let mut text = error.to_string();
     let mut cause = error.source();

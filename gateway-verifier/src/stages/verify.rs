@@ -51,7 +51,7 @@ pub struct Passed {
 }
 
 impl Verifier {
-    /// A verifier. The cache must belong to these issuers: its callers vouch by them.
+    /// A verifier. The cache may have served other issuers before.
     #[must_use]
     pub fn new(
         issuers: Arc<Issuers>,
@@ -81,10 +81,13 @@ impl Verifier {
         }
     }
 
-    /// A caller whose token was verified before and whose key its issuer still publishes.
+    /// A caller whose token was verified before, by an issuer that is still the same and still publishes its key.
     fn known(&self, hash: &TokenHash, now: Timestamp) -> Option<Arc<VerifiedCaller>> {
         let caller = self.tokens.find(hash)?;
-        if caller.issuer().holds(&caller.token().key_thumbprint(), now) {
+        // SECURITY: the cache outlives a reload, and an issuer with other settings may not vouch for this token.
+        let same =
+            self.issuers.get(caller.issuer_name()).is_some_and(|now| Arc::ptr_eq(now, caller.issuer()));
+        if same && caller.issuer().holds(&caller.token().key_thumbprint(), now) {
             return Some(caller);
         }
         self.tokens.forget(hash);

@@ -104,6 +104,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ),
     ("methods: [GET]", "methods: [get]", "routes[0].match.methods[0]", "upper case"),
     ("methods: [GET]", "methods: [CONNECT]", "routes[0].match.methods[0]", "CONNECT"),
+    ("methods: [GET]", "methods: [TRACE]", "routes[0].match.methods[0]", "TRACE"),
     ("'http://127.0.0.1:9000'", "'http://127.0.0.1:9000/base'", "routes[0].upstream", "no path"),
     ("'http://127.0.0.1:9000'", "'ftp://127.0.0.1:9000'", "routes[0].upstream", "neither http nor https"),
     ("- verify: {", "- verfy: {", "routes[0].stages[0]", "did you mean `verify`?"),

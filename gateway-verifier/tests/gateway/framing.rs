@@ -26,6 +26,10 @@ async fn targets_that_are_no_path_are_refused() {
         ("GET /public HTTP/1.1\r\n", "malformed_request"),
         ("GET /public HTTP/1.1\r\nHost: orders.example.com\r\nUpgrade: h2c\r\n", "upgrade_not_allowed"),
         ("GET /public HTTP/1.1\r\nHost: orders.example.com\r\nUpgrade: websocket\r\n", "upgrade_not_allowed"),
+        ("TRACE /public HTTP/1.1\r\nHost: orders.example.com\r\n", "malformed_request"),
+        ("trace /public HTTP/1.1\r\nHost: orders.example.com\r\n", "malformed_request"),
+        ("TRACK /public HTTP/1.1\r\nHost: orders.example.com\r\n", "malformed_request"),
+        ("connect /public HTTP/1.1\r\nHost: orders.example.com\r\n", "malformed_request"),
         ("CONNECT orders.example.com:80 HTTP/1.1\r\nHost: orders.example.com\r\n", "upgrade_not_allowed"),
     ] {
         let answer = world.raw(format!("{raw}Connection: close\r\n\r\n").as_bytes()).await;

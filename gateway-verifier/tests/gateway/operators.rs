@@ -38,6 +38,31 @@ async fn the_admin_socket_explains_what_the_client_was_not_told() {
 }
 
 #[tokio::test]
+async fn what_is_kept_of_a_rejection_is_short_and_harmless_on_a_terminal() {
+    let world = World::start().await;
+    let scopes: Vec<String> = (0..30).map(|number| format!("a-rather-long-scope-{number}")).collect();
+    let token = world.mint().with("scope", scopes.join(" ")).sign();
+    let answer = world.call("GET", "/orders/7", &token).await;
+    assert_rejected(&answer, 403, "insufficient_scope");
+    let document = explain(&world, &answer).await;
+    let actual = document.near_misses[0].failed[0].actual.clone().unwrap();
+    assert!(
+        actual.starts_with("a-rather-long-scope-") && actual.ends_with('…') && actual.len() < 300,
+        "{actual}"
+    );
+
+    let path = format!("/orders/\u{202e}{}", "a".repeat(2_000));
+    let raw = format!("GET {path} HTTP/1.1\r\nHost: orders.example.com\r\nConnection: close\r\n\r\n");
+    let answer = world.raw(raw.as_bytes()).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    if !answer.text().is_empty() {
+        let request = explain(&world, &answer).await.facts["request"].to_string();
+        assert!(request.len() < 400 && !request.contains('\u{202e}'), "{request}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn the_admin_socket_answers_nothing_else() {
     let world = World::start().await;
     for (target, status) in [
@@ -118,6 +143,28 @@ async fn the_audit_file_holds_callers_one_by_one_and_strangers_as_numbers() {
 }
 
 #[tokio::test]
+async fn each_route_that_a_token_opens_is_on_record_also_when_it_was_first_rejected() {
+    let world = World::start().await;
+    let narrow = world.mint().sign();
+    assert_eq!(world.call("GET", "/orders/admin/7", &narrow).await.status, 403);
+    let wide = world.mint().with("scope", "orders:read orders:admin").sign();
+    for _ in 0..3 {
+        assert_eq!(world.call("GET", "/orders/7", &narrow).await.status, 200);
+        assert_eq!(world.call("GET", "/orders/7", &wide).await.status, 200);
+        assert_eq!(world.call("GET", "/orders/admin/7", &wide).await.status, 200);
+    }
+    let metrics = world.metrics().await;
+    assert!(metrics.contains("symbolon_gateway_admitted_total{caller=\"fresh\"} 1"), "{metrics}");
+    let folder = world.end().await;
+    let text = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+    let admitted = |target: &str| {
+        let lines = text.lines().filter(|line| line.contains("request.admitted"));
+        lines.filter(|line| line.contains(&format!("\"{target}\""))).count()
+    };
+    assert_eq!((admitted("orders"), admitted("orders-admin")), (2, 1), "{text}");
+}
+
+#[tokio::test]
 async fn a_changed_file_takes_effect_and_a_broken_one_does_not() {
     let world = World::start().await;
     let path = world.path("gateway.yaml");
@@ -137,6 +184,33 @@ async fn a_changed_file_takes_effect_and_a_broken_one_does_not() {
     assert_eq!(world.send("GET", "/other", "").await.status, 200);
     assert_eq!(world.send("GET", "/public", "").await.status, 404);
     assert_eq!(world.call("GET", "/orders/7", &token).await.status, 200, "the issuers' keys survive");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_was_not_changed_keeps_keys_and_verdicts_when_another_issuer_is() {
+    let world = World::start().await;
+    let (token, bearer) = (world.mint().sign(), world.issuer.bearer(world.now()).sign());
+    let bearer = format!("Authorization: Bearer {bearer}\r\n");
+    assert_eq!(world.call("GET", "/orders/7", &token).await.status, 200);
+    assert_eq!(world.send("GET", "/billing/7", &bearer).await.status, 200);
+    // Neither the issuer nor the copy on disk can help.
+    world.issuer.set_down(true);
+    std::fs::remove_dir_all(world.path("keys")).unwrap();
+    let path = world.path("gateway.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let changed =
+        text.replace("['https://billing.internal']", "['https://billing.internal', 'https://more.internal']");
+    assert_ne!(text, changed);
+    std::fs::write(&path, changed).unwrap();
+    wait_for_metric(&world, "symbolon_gateway_config_reloads_total{outcome=\"taken\"} 1").await;
+    assert_eq!(world.call("GET", "/orders/7", &token).await.status, 200);
+    let metrics = world.metrics().await;
+    assert!(metrics.contains("symbolon_gateway_admitted_total{caller=\"known\"} 1"), "{metrics}");
+    let fresh = world.mint().with("jti", "token-2").sign();
+    assert_eq!(world.call("GET", "/orders/7", &fresh).await.status, 200);
+    let lent = world.send("GET", "/billing/7", &bearer).await;
+    assert_rejected(&lent, 503, "jwks_unavailable");
     world.end().await;
 }
 

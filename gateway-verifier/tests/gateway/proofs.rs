@@ -125,6 +125,27 @@ async fn two_proofs_are_none() {
 }
 
 #[tokio::test]
+async fn one_key_cannot_fill_the_memory_for_the_others() {
+    let more = "replay: { entries: 100000, entries_per_key: 16 }".to_owned();
+    let world = World::with(Twist { more, ..Twist::default() }).await;
+    let greedy = world.mint().sign();
+    let mut full = 0;
+    for _ in 0..40 {
+        let answer = world.call("GET", "/orders/7", &greedy).await;
+        if answer.status != 200 {
+            assert_rejected(&answer, 503, "replay_unavailable");
+            full += 1;
+        }
+    }
+    assert!(full >= 24, "{full}");
+    let other = ProofKey::generate(Algorithm::Es256).unwrap();
+    let token = world.issuer.mint(world.now()).bound_to(other.thumbprint()).sign();
+    let proof = prove(&other, "GET", &format!("{ORIGIN}/orders/7"), &token, world.now());
+    assert_eq!(present(&world, &token, Some(&proof)).await.status, 200);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_full_memory_of_proofs_is_our_outage_not_a_hole() {
     let world = World::with(Twist { more: "replay: { entries: 1 }".to_owned(), ..Twist::default() }).await;
     let token = world.mint().sign();

@@ -1,5 +1,10 @@
 //! Which route a request belongs to, and the spellings that belong to none.
 
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+
 use crate::harness::{Twist, World};
 use crate::tokens::assert_rejected;
 
@@ -155,7 +160,7 @@ routes:
 
 #[tokio::test]
 async fn an_upstream_that_does_not_answer_is_504() {
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let routes = format!(
         "
 routes:
@@ -168,5 +173,36 @@ routes:
     );
     let world = World::with(Twist { routes: Some(routes), ..Twist::default() }).await;
     assert_rejected(&world.send("GET", "/x", "").await, 504, "upstream_timeout");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_api_that_hangs_makes_the_next_request_busy_and_takes_nothing_from_others() {
+    let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = hanging.local_addr().unwrap();
+    let routes = |api: &str| {
+        format!(
+            "
+routes:
+  - {{ name: slow, match: {{ path: /slow/** }}, public: true, upstream: {{ url: 'http://{address}', max_requests: 1 }} }}
+  - {{ name: fast, match: {{ path: /fast/** }}, public: true, upstream: {{ url: 'http://{api}', max_requests: 1 }} }}
+"
+        )
+    };
+    let world = World::with(Twist { routes: Some(routes("127.0.0.1:9")), ..Twist::default() }).await;
+    let mut first = TcpStream::connect(&world.public).await.unwrap();
+    first.write_all(b"GET /slow/1 HTTP/1.1\r\nHost: orders.example.com\r\n\r\n").await.unwrap();
+    let waiting = tokio::time::timeout(Duration::from_secs(20), hanging.accept()).await.unwrap().unwrap();
+    assert_rejected(&world.send("GET", "/slow/2", "").await, 503, "busy");
+    assert_rejected(&world.send("GET", "/fast/1", "").await, 502, "upstream_unavailable");
+    // Who asked gives up, and the place is free.
+    drop((first, waiting));
+    let freed = async {
+        while world.send("GET", "/slow/3", "").await.code() == "busy" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    drop(hanging);
+    tokio::time::timeout(Duration::from_secs(20), freed).await.unwrap();
     world.end().await;
 }

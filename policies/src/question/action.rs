@@ -44,6 +44,11 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         actors: Vec<String>,
     },
+    /// Present tokens that are addressed to a resource, as its operator: to exchange, introspect or revoke them.
+    Operate {
+        /// The resource.
+        resource: Resource,
+    },
     /// Call a route of a gateway with a verified token.
     Call {
         /// The route.
@@ -63,6 +68,7 @@ impl Action {
             Self::Issue { .. } => "issue",
             Self::Exchange { .. } => "exchange",
             Self::Impersonate { .. } => "impersonate",
+            Self::Operate { .. } => "operate",
             Self::Call { .. } => "call",
         }
     }

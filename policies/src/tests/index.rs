@@ -68,7 +68,8 @@ impl Generated {
         let (name, resource) = match action {
             Action::Issue { resource, .. }
             | Action::Exchange { resource, .. }
-            | Action::Impersonate { resource, .. } => (action.name(), Some(resource)),
+            | Action::Impersonate { resource, .. }
+            | Action::Operate { resource } => (action.name(), Some(resource)),
             Action::Call { .. } => (action.name(), None),
         };
         let is = |name: &str| resource.is_some_and(|resource| resource.name.as_str() == name);
@@ -212,7 +213,7 @@ fn anything() -> impl Strategy<Value = Question> {
                 Principal::User(user) => user.subject.clone_from(&a),
             }
             match &mut question.action {
-                Action::Issue { .. } => {}
+                Action::Issue { .. } | Action::Operate { .. } => {}
                 Action::Exchange { subject, actors, .. } | Action::Impersonate { subject, actors, .. } => {
                     (subject.issuer, subject.id, subject.claims) = (a, b, tags);
                     subject.audiences = names.iter().cloned().collect();
@@ -282,7 +283,11 @@ proptest! {
         let response = Authorizer::new().is_authorized(&case.request, &whole, &case.entities);
         let number = |id: &cedar_policy::PolicyId| AsRef::<str>::as_ref(id)[1..].parse::<usize>().unwrap();
         let reasons: BTreeSet<usize> = response.diagnostics().reason().map(number).collect();
-        let errors: BTreeSet<usize> = response.diagnostics().errors().map(|error| number(error.id())).collect();
+        let failing = |error: &cedar_policy::AuthorizationError| {
+            let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+            number(error.policy_id())
+        };
+        let errors: BTreeSet<usize> = response.diagnostics().errors().map(failing).collect();
         let failed: BTreeSet<usize> = errors.iter().copied().filter(|error| policies[*error].forbid).collect();
         match set.decide(&question) {
             Decision::Permit(permit) => {

@@ -100,6 +100,7 @@ fn refused(refusal: &OAuthError) -> (AskOutcome, Answer) {
         | ErrorCode::InvalidDpopProof
         | ErrorCode::InvalidRequest
         | ErrorCode::UnsupportedGrantType
+        | ErrorCode::UnsupportedTokenType
         | ErrorCode::UseDpopNonce => (AskOutcome::Refused, Answer::Refused(denial)),
         // INVARIANT: `Reply::read` has made an outage of it.
         ErrorCode::TemporarilyUnavailable => (AskOutcome::Unavailable, Answer::Failed { not_before: None }),

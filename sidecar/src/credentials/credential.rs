@@ -15,6 +15,10 @@ use crate::time::{End, Now};
 /// The earliest part of its life at which a token is renewed; the latest is half.
 const EARLIEST_REFRESH_PERCENT: u32 = 80;
 
+/// So long before its end a token is not used any more: on its way to the API it must not run out, or an outage of the
+/// broker would look like the API's 401. Of a very short life it is a quarter.
+const SPARE: Duration = Duration::from_secs(2);
+
 /// A token for one audience.
 pub(crate) struct Credential {
     secret: SecretString,
@@ -28,7 +32,7 @@ pub(crate) struct Credential {
 impl Credential {
     /// What the broker's answer to a request sent at `asked` is worth: nothing if it is over already.
     ///
-    /// Its life counts from when we asked, so that it never ends later for us than for its verifiers.
+    /// Its life counts from when we asked, so that it ends a little earlier for us than for its verifiers.
     pub(crate) fn new(answer: TokenAnswer, audience: Audience, asked: Now, dice: &mut Dice) -> Option<Self> {
         // INVARIANT: the cap keeps the sum of an instant and a stranger's number in range.
         let life = Duration::from_secs(answer.expires_in.min(MAX_LIFE_SECS));
@@ -40,7 +44,7 @@ impl Credential {
             scheme: answer.token_type,
             audience,
             scope: answer.scope,
-            end: End::after(asked, life),
+            end: End::after(asked, life.saturating_sub(SPARE.min(life / 4))),
             refresh_at: asked.tick + dice.between(EARLIEST_REFRESH_PERCENT, life / 2),
         })
     }

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use symbolon_http::Body;
 use symbolon_http::forward::Forwarder;
-use symbolon_http::target::{asks_for_upgrade, check_framing};
+use symbolon_http::target::{asks_for_upgrade, check_framing, check_method};
 use symbolon_proof::ProofKey;
 
 use super::gate::Gate;
@@ -77,7 +77,7 @@ impl Reverse {
         if asks_for_upgrade(head) {
             return Err(TurnedAway::Upgrade);
         }
-        check_framing(head).map_err(|_| TurnedAway::Malformed)?;
+        check_framing(head).and_then(|()| check_method(head)).map_err(|_| TurnedAway::Malformed)?;
         match self.app_authorization {
             AppAuthorization::Refuse if has_credentials(&head.headers) => Err(TurnedAway::AppCredential),
             AppAuthorization::Refuse | AppAuthorization::Replace => Ok(()),

@@ -60,6 +60,7 @@ impl Tokens {
             token_type: credential.scheme(),
             expires_in: credential.left(self.time.now()).as_secs(),
             scope: credential.scope().to_owned(),
+            issued_token_type: None,
         };
         // INVARIANT: an answer is text and a number, which always become JSON.
         let mut answer = Response::new(Body::from(serde_json::to_vec(&answer).unwrap_or_default()));

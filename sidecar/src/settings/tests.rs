@@ -36,6 +36,15 @@ fn a_small_configuration_is_complete() {
 }
 
 #[test]
+fn the_only_caller_of_a_door_may_have_all_of_its_connections() {
+    let usual = settings(GOOD).unwrap();
+    assert_eq!((usual.limits.connections, usual.limits.per_peer(), usual.connections()), (4096, 4096, 4096));
+    let shared =
+        settings(&format!("{GOOD}limits: {{ connections: 100, connections_per_peer: 10 }}\n")).unwrap();
+    assert_eq!((shared.limits.per_peer(), shared.limits.requests), (10, 4096));
+}
+
+#[test]
 fn a_tcp_listener_is_loopback_and_asked_for_in_so_many_words() {
     let unix = "{ unix: /run/symbolon-sidecar/orders.sock, uids: [1000] }";
     for (listen, expected) in [

@@ -113,6 +113,17 @@ async fn an_upgrade_is_refused() {
 }
 
 #[tokio::test]
+async fn a_method_that_would_show_the_token_to_the_app_is_refused() {
+    let rig = Rig::start(&Plan::default());
+    for method in ["TRACE", "trace", "TRACK"] {
+        let answer = rig.call("/").method(method).send().await;
+        assert_eq!(answer.problem(), (400, ReasonCode::MalformedRequest, None), "{method}");
+    }
+    assert!(rig.api.seen().is_empty());
+    assert_eq!(rig.call("/").method("OPTIONS").send().await.status, 200);
+}
+
+#[tokio::test]
 async fn an_api_that_is_away_is_the_apis_outage_and_not_ours() {
     // Port 1 on loopback: nobody listens there.
     let rig = Rig::start(&Plan {

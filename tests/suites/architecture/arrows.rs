@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::{members, metadata, normal_dependencies};
 
 const COMMON: &[&str] = &[
-    "audit", "cel", "config", "daemon", "evidence", "http", "identity", "issuers", "jws", "proof", "token",
-    "wire",
+    "audit", "cel", "config", "daemon", "evidence", "http", "identity", "issuers", "jws", "program", "proof",
+    "token", "wire",
 ];
 
 /// Crate, and what it may use of ours. `*` stands for all of `common/` and the policies.
@@ -20,6 +20,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["identity"]),
     ("policies", &["identity"]),
     ("audit", &["identity", "jws"]),
+    // The command line that the three programs have in common.
+    ("program", &["config", "daemon"]),
     // Proofs carry times, and a time is an identity::Timestamp everywhere.
     ("proof", &["identity", "jws"]),
     ("evidence", &["identity", "http"]),
@@ -28,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("issuers", &["identity", "jws", "token", "wire", "http"]),
     ("broker", &["*"]),
     // Not `token`: a sidecar carries tokens that it cannot read.
-    ("sidecar", &["identity", "jws", "proof", "evidence", "wire", "http", "config", "daemon"]),
+    ("sidecar", &["identity", "jws", "proof", "evidence", "wire", "http", "config", "daemon", "program"]),
     ("gateway-verifier", &["*"]),
     // No program: it talks to them over their sockets and files.
     (

@@ -13,6 +13,7 @@ use super::{members, metadata, normal_dependencies};
 const FENCES: &[(&str, &[&str])] = &[
     // It links OpenSSL; it never verifies a presented token.
     ("josekit", &["broker"]),
+    ("openssl", &[]),
     ("cedar-policy", &["policies"]),
     ("cedar-policy-core", &["policies"]),
     ("cel", &["cel"]),
@@ -24,7 +25,7 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// In the suites, as a second opinion or to look into a store.
-const TESTED_WITH: &[&str] = &["josekit", "sqlx"];
+const TESTED_WITH: &[&str] = &["josekit", "openssl", "sqlx"];
 
 #[test]
 fn foreign_crates_stay_behind_their_fences() {

@@ -1,9 +1,13 @@
 //! Tokens that are bound to a key (J27), and the proofs that go with them (RFC 9449 §7).
 //! Not here: proofs at the token endpoint.
 
+use std::time::Duration;
+
+use rustix::process::Signal;
 use serde_json::json;
 use symbolon_e2e::http::{Answer, Call};
 use symbolon_e2e::machine::now;
+use symbolon_e2e::process::wait_for;
 use symbolon_identity::Timestamp;
 use symbolon_jws::Algorithm;
 use symbolon_proof::{ProofKey, ProofRequest};
@@ -67,6 +71,22 @@ async fn a_bound_token_passes_with_a_fresh_proof_each_time() {
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
         assert!(answer.json()["headers"].get("dpop").is_none());
     }
+}
+
+#[tokio::test]
+async fn a_restart_does_not_open_the_door_to_proofs_that_were_used_before() {
+    let mut bound = Bound::start().await;
+    let (used, made_at) = (bound.proof(), now());
+    assert_eq!(bound.present("DPoP", &[&used]).await.status, 200);
+    bound.verifying.gateway.process.stop(Signal::TERM).await;
+    wait_for("the next second", Duration::from_secs(5), async || now() > made_at).await;
+    bound.verifying.gateway.restart().await;
+    bound.verifying.gateway.ready().await;
+    let replayed = bound.present("DPoP", &[&used]).await;
+    assert_eq!((replayed.status, replayed.text("code").as_str()), (503, "replay_unavailable"));
+    assert!(!replayed.header("retry-after").is_empty());
+    assert_eq!(bound.present("DPoP", &[&bound.proof()]).await.status, 200);
+    assert_eq!(bound.verifying.api.requests(), 2);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Tokens that are wrong in their form: J1, J5, J9–J11, J12–J19, J21, J25.
+//! Tokens that are wrong in their form: J1, J5, J9–J11, J17–J19, J21, J25, J26, J29.
+//! Encrypted ones are next door (`encrypted.rs`).
 //! Not here: tokens whose form is right and whose claims are not.
 
 use serde_json::{Value, json};
@@ -110,12 +111,29 @@ async fn a_token_has_one_spelling() {
                     "J11 JSON serialization",
                     json!({"protected": header, "payload": payload, "signature": signature}).to_string(),
                 ),
-                case("J12 five parts", format!("{header}.{payload}.{signature}.AAAA.AAAA")),
-                case("J15 five empty parts", "...."),
+                case("five parts", format!("{header}.{payload}.{signature}.AAAA.AAAA")),
+                case("five empty parts", "...."),
             ],
             FORM,
         )
         .await;
+}
+
+#[tokio::test]
+async fn a_token_is_whole_or_it_is_none() {
+    let verifying = Verifying::start().await;
+    let honest = verifying.issuer.token(ORDERS);
+    let mut cases = Vec::new();
+    for cut in [1, 2, 3, 4, 43, honest.len() / 2] {
+        cases.push(case(format!("J29 {cut} bytes cut off"), &honest[..honest.len() - cut]));
+        cases.push(case(format!("J29 {cut} bytes cut off in front"), &honest[cut..]));
+    }
+    for extra in ["A", "AA", "AAAA", ".", "-", "~", "%00", ",", ";"] {
+        cases.push(case(format!("J29 {extra} appended"), format!("{honest}{extra}")));
+        cases.push(case(format!("J29 {extra} in front"), format!("{extra}{honest}")));
+    }
+    cases.push(case("J29 twice", format!("{honest}{honest}")));
+    verifying.all_refused(cases, FORM).await;
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ use symbolon_wire::FormError;
 use super::*;
 use crate::attest::MappingError;
 use crate::claims::ClaimError;
+use crate::refusal::Party;
+use crate::subject::SubjectError;
 
 /// The place of each variant; a new one does not compile until it stands here, and then the table must show it.
 fn place(refusal: &Refusal) -> usize {
@@ -50,11 +52,27 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::Conflict(_) => 31,
         Refusal::Signing(_) => 32,
         Refusal::Random(_) => 33,
-        Refusal::ClaimUndetermined { .. } => 34,
+        Refusal::UnsupportedTokenType => 34,
+        Refusal::PresentedMalformed { .. } => 35,
+        Refusal::Presented { .. } => 36,
+        Refusal::PresentedKind { .. } => 37,
+        Refusal::PresentedMapping { .. } => 38,
+        Refusal::NotAddressed { .. } => 39,
+        Refusal::MayAct => 40,
+        Refusal::ActorLoop => 41,
+        Refusal::TooManyActors { .. } => 42,
+        Refusal::ScopeExceedsSubject => 43,
+        Refusal::ExchangeDenied(_) => 44,
+        Refusal::ExchangeUndetermined(_) => 45,
+        Refusal::StatusToken(_) => 46,
+        Refusal::StatusScope => 47,
+        Refusal::CallerRevoked => 48,
+        Refusal::SubjectRevoked => 49,
+        Refusal::ClaimUndetermined { .. } => 50,
     }
 }
 
-const VARIANTS: usize = 35;
+const VARIANTS: usize = 51;
 
 /// A denial by a set with these policies.
 fn denial(policies: &str) -> Denial {
@@ -84,6 +102,7 @@ fn provider() -> ProviderName {
 fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
     let token = |source| Refusal::Evidence(IssuerError::Token { issuer: IssuerName::parse("ci").unwrap(), source });
     let evaluation = || EvalError::Absent(None);
+    let party = Party::Subject;
     vec![
         (Refusal::RateLimited, 429, "temporarily_unavailable", "rate_limited"),
         (Refusal::Busy, 503, "temporarily_unavailable", "busy"),
@@ -129,6 +148,26 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Conflict(Conflict::ProofReplayed), 400, "invalid_dpop_proof", "proof_replayed"),
         (Refusal::Signing(TokenError::WrongType), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::Random(symbolon_jws::CryptoError), 503, "temporarily_unavailable", "token_unavailable"),
+        (Refusal::UnsupportedTokenType, 400, "unsupported_token_type", "unsupported_token_type"),
+        (Refusal::PresentedMalformed { party, error: TokenError::WrongType }, 400, "invalid_request", "wrong_type"),
+        (Refusal::Presented { party, source: OwnTokenError::UnknownKey.into() }, 400, "invalid_request", "unknown_kid"),
+        (Refusal::Presented { party, source: OwnTokenError::Token(expired()).into() }, 400, "invalid_request", "expired"),
+        (Refusal::Presented { party, source: OwnTokenError::Revoked.into() }, 400, "invalid_request", "revoked"),
+        (Refusal::Presented { party, source: IssuerError::UnknownIssuer.into() }, 400, "invalid_request", "unknown_issuer"),
+        (Refusal::Presented { party, source: keys_unavailable().into() }, 503, "temporarily_unavailable", "jwks_unavailable"),
+        (Refusal::PresentedKind { party }, 400, "invalid_request", "wrong_type"),
+        (Refusal::PresentedMapping { party, source: SubjectError::Condition }, 400, "invalid_request", "mapping_failed"),
+        (Refusal::NotAddressed { party }, 400, "invalid_request", "subject_not_addressed"),
+        (Refusal::MayAct, 400, "invalid_request", "actor_not_allowed"),
+        (Refusal::ActorLoop, 400, "invalid_request", "actor_loop"),
+        (Refusal::TooManyActors { depth: 5, limit: 4 }, 400, "invalid_request", "actor_chain_too_long"),
+        (Refusal::ScopeExceedsSubject, 400, "invalid_scope", "scope_exceeds_subject"),
+        (Refusal::from(denial("")).of_exchange(), 400, "invalid_target", "denied"),
+        (Refusal::Undetermined(denial("")).of_exchange(), 400, "invalid_target", "undetermined"),
+        (Refusal::StatusToken(OwnTokenError::UnknownKey), 401, "invalid_request", "unknown_kid"),
+        (Refusal::StatusScope, 403, "invalid_scope", "insufficient_scope"),
+        (Refusal::CallerRevoked, 400, "unauthorized_client", "revoked"),
+        (Refusal::SubjectRevoked, 400, "invalid_request", "revoked"),
     ]
 }
 

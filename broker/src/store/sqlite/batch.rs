@@ -38,10 +38,25 @@ pub(super) async fn commit(
                 put_line(&mut transaction, &mut chain, &event).await?;
                 Verdict::Recorded
             }
+            Entry::Uses(uses) => verdict(take_all(&mut transaction, uses).await?),
+            Entry::Revocation { uses, revocations, record } => {
+                let conflict = take_all(&mut transaction, uses).await?;
+                if conflict.is_none() {
+                    for new in revocations {
+                        super::revocations::put(&mut transaction, new).await?;
+                    }
+                    put_line(&mut transaction, &mut chain, &record).await?;
+                }
+                verdict(conflict)
+            }
         });
     }
     transaction.commit().await?;
     Ok((verdicts, chain))
+}
+
+fn verdict(conflict: Option<Conflict>) -> Verdict {
+    conflict.map_or(Verdict::Recorded, Verdict::Conflict)
 }
 
 async fn put_decision(

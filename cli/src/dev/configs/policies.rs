@@ -7,10 +7,15 @@ use crate::dev::client::CLIENT_ID;
 /// The policy that the tour and the printed commands change.
 pub(crate) const PAYROLL_FILE: &str = "policies/payroll.cedar";
 
-/// Writes the policies. Those with this machine's facts are written anew; the others are the user's once they exist.
+/// Writes the policies. Those with this machine's facts are written anew; the others are the user's once they exist. The
+/// tour begins with a payroll that is shut, also where one before it has opened it.
 pub(super) fn write(facts: &Facts<'_>) -> anyhow::Result<()> {
     facts.folder.write("policies/orders.cedar", &orders(facts.sidecar_sha256))?;
-    facts.folder.write_once(PAYROLL_FILE, &payroll(facts.uid))?;
+    if facts.is_tour() {
+        facts.folder.write(PAYROLL_FILE, &payroll(facts.uid))?;
+    } else {
+        facts.folder.write_once(PAYROLL_FILE, &payroll(facts.uid))?;
+    }
     facts.folder.write_once("policies/notes.cedar", &notes(facts.uid))?;
     facts.folder.write_once("policies/short.cedar", &short())?;
     Ok(())

@@ -24,8 +24,11 @@ pub(super) async fn by_policy(scene: &Scene<'_>) -> Seen {
 
 /// The edit that the printed commands show.
 pub(super) async fn then_allowed(scene: &Scene<'_>) -> Seen {
+    let before = scene.through_sidecar("payroll", "/payroll/1")?;
+    scene.refused(before, 403, &[ReasonCode::Denied]).await.context("before the edit")?;
     let path = scene.stack.folder.file(PAYROLL_FILE);
     let text = std::fs::read_to_string(&path)?;
+    anyhow::ensure!(text.contains(&NOBODY.to_string()), "the policy does not name the user {NOBODY}");
     let uid = rustix::process::getuid().as_raw();
     std::fs::write(&path, text.replace(&NOBODY.to_string(), &uid.to_string()))?;
     let edited = Instant::now();

@@ -48,6 +48,12 @@ pub enum ForwardError {
         /// At what.
         stage: TimeoutStage,
     },
+    /// As many requests as it may have are under way there.
+    #[error("the upstream `{upstream}` has too many requests under way")]
+    Busy {
+        /// Host and port.
+        upstream: String,
+    },
     /// It answers, but not in HTTP as we asked.
     #[error("the upstream `{upstream}` does not answer in HTTP")]
     UpstreamProtocol {
@@ -84,6 +90,7 @@ impl ForwardError {
             Self::TooLarge { .. } => "too_large",
             Self::UpstreamUnavailable { .. } | Self::UpstreamProtocol { .. } => "upstream_unavailable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
+            Self::Busy { .. } => "busy",
         }
     }
 
@@ -97,6 +104,7 @@ impl ForwardError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UpstreamUnavailable { .. } | Self::UpstreamProtocol { .. } => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -111,12 +119,17 @@ impl ForwardError {
             | Self::Address(_) => false,
             Self::UpstreamUnavailable { .. }
             | Self::UpstreamTimeout { .. }
+            | Self::Busy { .. }
             | Self::UpstreamProtocol { .. } => true,
         }
     }
 
     pub(super) fn timeout(upstream: &Upstream, stage: TimeoutStage) -> Self {
         Self::UpstreamTimeout { upstream: upstream.authority().to_owned(), stage }
+    }
+
+    pub(super) fn busy(upstream: &Upstream) -> Self {
+        Self::Busy { upstream: upstream.authority().to_owned() }
     }
 
     pub(super) fn protocol(upstream: &Upstream) -> Self {

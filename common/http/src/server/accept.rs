@@ -5,13 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use symbolon_daemon::Lifecycle;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 
 use super::Handler;
 use super::bind::{Bound, Listener};
-use super::connection::{self, End, Protocol};
+use super::connection::{self, End, Protocol, Terms};
 use super::crowd::{Crowd, Crowder};
 use super::limits::Limits;
 use super::metrics::ListenerMetrics;
@@ -37,6 +38,8 @@ pub(super) struct Acceptor {
 struct Shared {
     acceptor: Acceptor,
     protocol: Protocol,
+    /// A permit for each request under way.
+    places: Arc<Semaphore>,
 }
 
 /// A connection as the kernel hands it over.
@@ -64,7 +67,8 @@ impl Acceptor {
         let executor = LifecycleExecutor::foreground("http_stream", &lifecycle);
         let protocol = connection::protocol(&self.limits, executor);
         let (crowd, ours) = (Crowd::new(self.limits.per_peer()), rustix::process::geteuid().as_raw());
-        let shared = Arc::new(Shared { acceptor: self, protocol });
+        let places = Arc::new(Semaphore::new(self.limits.requests()));
+        let shared = Arc::new(Shared { acceptor: self, protocol, places });
         let accepting = async {
             // INVARIANT: the semaphore is never closed, so this loop ends with the select below.
             while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
@@ -133,6 +137,7 @@ impl Acceptor {
             Accepted::Tcp(stream, peer) => (stream, peer),
         };
         stream.set_nodelay(true)?;
+        keep_alive(&stream, self.limits.keepalive)?;
         let Some(tls) = &self.tls else {
             return Ok((Stream::Tcp(stream), ConnectionInfo::new(Peer::Tcp(peer), false)));
         };
@@ -154,8 +159,13 @@ impl Shared {
                 return;
             }
         };
-        let with = (&self.protocol, &acceptor.limits);
-        if connection::serve(stream, info, handler, with, shutdown).await == End::TooSlow {
+        let terms = Terms {
+            protocol: &self.protocol,
+            limits: &acceptor.limits,
+            places: &self.places,
+            busy: &acceptor.connections.busy,
+        };
+        if connection::serve(stream, info, handler, terms, shutdown).await == End::TooSlow {
             acceptor.connections.timed_out.inc();
         }
     }
@@ -175,6 +185,21 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.0.open.dec();
     }
+}
+
+/// Unanswered probes after which a peer counts as gone.
+const PROBES: u32 = 4;
+
+/// Has the kernel ask a silent peer whether it is still there: a machine that lost its power says no goodbye, and a
+/// connection that only reads would wait for it for ever.
+fn keep_alive(stream: &TcpStream, after: Duration) -> io::Result<()> {
+    // The kernel counts in whole seconds and takes no zero.
+    let (least, between) = (Duration::from_secs(1), after.checked_div(PROBES).unwrap_or(after));
+    sockopt::set_tcp_keepidle(stream, after.max(least))?;
+    sockopt::set_tcp_keepintvl(stream, between.max(least))?;
+    sockopt::set_tcp_keepcnt(stream, PROBES)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    Ok(())
 }
 
 /// Whether the error is of this one connection, and the next may be fine (accept(2)).

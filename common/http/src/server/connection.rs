@@ -13,9 +13,12 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use prometheus_client::metrics::counter::Counter;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::Handler;
+use super::busy;
 use super::limits::Limits;
 use super::peer::ConnectionInfo;
 use super::stream::Stream;
@@ -30,6 +33,17 @@ pub(super) enum End {
     Closed,
     /// The peer was too slow.
     TooSlow,
+}
+
+/// What every connection of a listener is served on.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub(super) protocol: &'a Protocol,
+    pub(super) limits: &'a Limits,
+    /// A permit for each request under way on any connection.
+    pub(super) places: &'a Arc<Semaphore>,
+    /// Counts the requests that found none.
+    pub(super) busy: &'a Counter,
 }
 
 /// What hyper does on every connection of a listener.
@@ -61,20 +75,29 @@ pub(super) async fn serve<H: Handler>(
     stream: Stream,
     info: ConnectionInfo,
     handler: H,
-    (protocol, limits): (&Protocol, &Limits),
+    terms: Terms<'_>,
     shutdown: impl Future<Output = ()>,
 ) -> End {
+    let limits = terms.limits;
     let activity = Arc::new(Activity::default());
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let body_limits = StreamLimits { bytes: limits.max_body_bytes, idle: Some(limits.body_idle_timeout) };
     let service = service_fn(|request: Request<Incoming>| {
-        let open = activity.open();
+        let open = activity.open(Arc::clone(terms.places).try_acquire_owned().ok());
         let mut request = request.map(|incoming| Body::received(incoming, body_limits));
         request.extensions_mut().insert(info.clone());
-        let answer = handler.handle(request);
-        async move { Ok::<_, Infallible>(answer.await.map(|body| Answering::new(body, open))) }
+        let answer = open.has_place().then(|| handler.handle(request));
+        if answer.is_none() {
+            terms.busy.inc();
+        }
+        async move {
+            Ok::<_, Infallible>(match answer {
+                Some(answer) => answer.await.map(|body| Answering::new(body, open)),
+                None => busy::answer(open),
+            })
+        }
     });
-    let mut connection = pin!(protocol.serve_connection(io, service));
+    let mut connection = pin!(terms.protocol.serve_connection(io, service));
     let mut shutdown = pin!(shutdown);
     let mut draining = false;
     let mut pace = Pace::new(&activity, limits);

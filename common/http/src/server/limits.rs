@@ -18,6 +18,9 @@ pub struct Limits {
     /// once. Not counted: loopback addresses, and on Unix sockets root and our own user. Default `None`: an eighth of
     /// `max_connections`, at least 64.
     pub max_connections_per_peer: Option<usize>,
+    /// Requests at one time, whose answers have not ended; more are answered 503 `busy`. Only HTTP/2 has several on one
+    /// connection. Default `None`: as many as connections.
+    pub max_requests: Option<usize>,
     /// Header fields in one request. Default 100.
     pub max_headers: usize,
     /// Bytes of one request head. Default 64 KiB, at least 8 KiB.
@@ -26,6 +29,9 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long a connection may be open without a request. Default 75 s.
     pub idle_timeout: Duration,
+    /// How long a TCP peer may be silent until the kernel asks whether it is still there; it is given up after as
+    /// long again. Default 60 s.
+    pub keepalive: Duration,
     /// How long a peer may leave an answer unread while we want to write. Default 60 s.
     pub write_timeout: Duration,
     /// The longest pause within a request body. Default 60 s.
@@ -41,10 +47,12 @@ impl Default for Limits {
         Self {
             max_connections: 4096,
             max_connections_per_peer: None,
+            max_requests: None,
             max_headers: 100,
             max_head_bytes: 64 * 1024,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            keepalive: Duration::from_mins(1),
             write_timeout: Duration::from_mins(1),
             body_idle_timeout: Duration::from_mins(1),
             max_body_bytes: None,
@@ -57,6 +65,11 @@ impl Limits {
     /// The most connections of one peer.
     pub(super) fn per_peer(&self) -> usize {
         self.max_connections_per_peer.unwrap_or((self.max_connections / 8).max(LEAST_PER_PEER))
+    }
+
+    /// The most requests at one time.
+    pub(super) fn requests(&self) -> usize {
+        self.max_requests.unwrap_or(self.max_connections).clamp(1, tokio::sync::Semaphore::MAX_PERMITS)
     }
 
     /// The same, with values that cannot work replaced by the nearest that can.

@@ -14,6 +14,7 @@ pub struct ServerMetrics {
     accepted: Family<Listener, Counter>,
     accept_errors: Family<Listener, Counter>,
     timed_out: Family<Listener, Counter>,
+    busy: Family<Listener, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +41,11 @@ impl ServerMetrics {
             "Connections closed because the peer was too slow, by listener",
             self.timed_out.clone(),
         );
+        registry.register(
+            "http_requests_refused",
+            "Requests answered 503 because too many were under way, by listener",
+            self.busy.clone(),
+        );
     }
 
     /// The handles of one listener.
@@ -50,6 +56,7 @@ impl ServerMetrics {
             accepted: self.accepted.get_or_create(&label).clone(),
             accept_errors: self.accept_errors.get_or_create(&label).clone(),
             timed_out: self.timed_out.get_or_create(&label).clone(),
+            busy: self.busy.get_or_create(&label).clone(),
         }
     }
 }
@@ -61,4 +68,5 @@ pub(super) struct ListenerMetrics {
     pub(super) accepted: Counter,
     pub(super) accept_errors: Counter,
     pub(super) timed_out: Counter,
+    pub(super) busy: Counter,
 }

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::stream::Stream;
@@ -81,11 +82,11 @@ impl Activity {
         if started > 0 && quiet { Phase::Idle { started } } else { Phase::Head { started } }
     }
 
-    /// Marks a request as open until the answer is dropped.
-    pub(super) fn open(self: &Arc<Self>) -> OpenRequest {
+    /// Marks a request as open until the answer is dropped, and keeps its place among those of the listener.
+    pub(super) fn open(self: &Arc<Self>, place: Option<OwnedSemaphorePermit>) -> OpenRequest {
         self.open.fetch_add(1, Relaxed);
         let number = self.started.fetch_add(1, Relaxed);
-        OpenRequest { activity: Arc::clone(self), number }
+        OpenRequest { activity: Arc::clone(self), number, place }
     }
 
     /// Since when the peer has left a piece of some answer untaken.
@@ -103,9 +104,15 @@ impl Activity {
 pub(super) struct OpenRequest {
     activity: Arc<Activity>,
     number: u64,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl OpenRequest {
+    /// Whether it is within the limit of its listener.
+    pub(super) const fn has_place(&self) -> bool {
+        self.place.is_some()
+    }
+
     fn is_http2(&self) -> bool {
         self.activity.http2.load(Relaxed)
     }
@@ -195,7 +202,8 @@ impl AsyncWrite for Watched {
 /// An answer's body that keeps its request open.
 #[derive(Debug)]
 pub(super) struct Answering<B> {
-    body: B,
+    /// The handler's; none if the request never came to it.
+    body: Option<B>,
     /// What is left of a frame that is handed out in pieces.
     rest: Bytes,
     open: OpenRequest,
@@ -203,7 +211,12 @@ pub(super) struct Answering<B> {
 
 impl<B> Answering<B> {
     pub(super) fn new(body: B, open: OpenRequest) -> Self {
-        Self { body, rest: Bytes::new(), open }
+        Self { body: Some(body), rest: Bytes::new(), open }
+    }
+
+    /// A text in place of a handler's answer.
+    pub(super) const fn refusal(text: Bytes, open: OpenRequest) -> Self {
+        Self { body: None, rest: text, open }
     }
 
     /// At most one piece of `data`; the rest is kept.
@@ -215,12 +228,24 @@ impl<B> Answering<B> {
 }
 
 impl<B: http_body::Body<Data = Bytes> + Unpin> Answering<B> {
+    fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.body.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
+    }
+
+    /// The handler's frames as they are, behind what is left.
+    fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.rest.is_empty() {
+            return self.poll_handler(cx);
+        }
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.rest)))))
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         if !self.rest.is_empty() {
             let rest = std::mem::take(&mut self.rest);
             return Poll::Ready(Some(Ok(self.piece(rest))));
         }
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let frame = ready!(self.poll_handler(cx));
         Poll::Ready(frame.map(|frame| match frame?.into_data() {
             Ok(data) => Ok(self.piece(data)),
             Err(trailers) => Ok(trailers),
@@ -237,7 +262,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Answering<B> 
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         if !self.open.is_http2() {
-            return Pin::new(&mut self.body).poll_frame(cx);
+            return self.poll_whole(cx);
         }
         let piece = self.poll_piece(cx);
         let (mut untaken, number) = (self.open.activity.untaken(), self.open.number);
@@ -251,12 +276,13 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Answering<B> 
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.rest.is_empty() && self.body.as_ref().is_none_or(B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
         let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
-        let (body, mut hint) = (self.body.size_hint(), SizeHint::new());
+        let body = self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), B::size_hint);
+        let mut hint = SizeHint::new();
         if let Some(upper) = body.upper() {
             hint.set_upper(upper.saturating_add(rest));
         }

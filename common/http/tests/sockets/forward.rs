@@ -90,6 +90,20 @@ async fn upgrades_and_connect_are_refused_and_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn methods_that_would_show_our_credential_to_the_client_are_refused_and_nothing_is_sent() {
+    let lifecycle = lifecycle();
+    let (address, arrived) = upstream(&lifecycle, OK).await;
+    let front = proxy(&lifecycle, &options(), Pass::to(address));
+    for method in ["TRACE", "trace", "Trace", "TRACK", "connect"] {
+        let request = format!("{method} /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let answer = exchange(front, request.as_bytes()).await;
+        assert_eq!(status(&answer), 400, "{method}: {answer}");
+        assert!(answer.contains("malformed_request"), "{method}: {answer}");
+    }
+    assert_eq!(requests(&arrived), 0);
+}
+
+#[tokio::test]
 async fn request_trailers_do_not_arrive_and_response_trailers_do() {
     let lifecycle = lifecycle();
     let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: grpc-status, authorization\r\n\r\n\
@@ -162,6 +176,32 @@ async fn bodies_stream_both_ways_without_waiting_for_their_end() {
     server.until("again").await;
     server.send(b"3\r\nend\r\n0\r\n\r\n").await;
     assert!(client.rest().await.contains("end"));
+}
+
+#[tokio::test]
+async fn an_upstream_that_hangs_takes_no_more_than_its_places_and_gives_them_back() {
+    let lifecycle = lifecycle();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = ForwardOptions { max_requests: 1, ..options() };
+    let front = proxy(&lifecycle, &options, Pass::to(listener.local_addr().unwrap()));
+    let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let mut first = Raw::connect(front).await;
+    first.send(request).await;
+    let mut server = Raw { stream: soon("the forwarder", listener.accept()).await.unwrap().0 };
+    server.until("\r\n\r\n").await;
+    let refused = exchange(front, request).await;
+    assert!(status(&refused) == 503 && refused.contains("busy"), "{refused}");
+    // An answer holds the place until it has ended.
+    server.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n").await;
+    first.until("ok").await;
+    assert_eq!(status(&exchange(front, request).await), 503);
+    server.send(b"0\r\n\r\n").await;
+    first.rest().await;
+    let mut again = Raw::connect(front).await;
+    again.send(request).await;
+    server.until("\r\n\r\n").await;
+    server.send(OK.as_bytes()).await;
+    assert_eq!(status(&again.rest().await), 200);
 }
 
 #[tokio::test]

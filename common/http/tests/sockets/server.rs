@@ -1,5 +1,6 @@
 //! The accept loop and its limits.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,12 +10,13 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use symbolon_daemon::Registry;
 use symbolon_http::Body;
-use symbolon_http::server::{ConnectionInfo, Limits, Peer};
+use symbolon_http::server::{ConnectionInfo, Limits, Peer, ServerMetrics};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::raw::{Raw, exchange, status};
-use crate::support::{PATIENCE, lifecycle, serve, soon, text};
+use crate::support::{PATIENCE, lifecycle, serve, serve_counted, soon, text};
 
 const SOON: Duration = Duration::from_millis(50);
 
@@ -80,6 +82,34 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let mut raw = Raw::connect(address).await;
     raw.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert!(raw.rest().await.ends_with("worked"));
+}
+
+/// Which timer the kernel runs for our end of a connection: `02` is the one of keepalive (proc(5), `net/tcp`).
+fn timer(local: SocketAddr, peer: SocketAddr) -> Option<String> {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let ends = [local, peer].map(|address| format!(":{:04X}", address.port()));
+    table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let ours = fields.get(1)?.ends_with(&ends[0]) && fields.get(2)?.ends_with(&ends[1]);
+        ours.then(|| fields[5][..2].to_owned())
+    })
+}
+
+#[tokio::test]
+async fn the_kernel_asks_whether_a_silent_peer_is_still_there() {
+    let lifecycle = lifecycle();
+    let address = serve(Limits::default(), &lifecycle, |_| text("served"));
+    let mut raw = Raw::connect(address).await;
+    raw.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    raw.until("served").await;
+    let us = raw.stream.local_addr().unwrap();
+    soon("the timer of keepalive", async {
+        while timer(address, us).as_deref() != Some("02") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(timer(us, address).as_deref(), Some("00"), "our own end has none");
 }
 
 #[tokio::test]
@@ -159,6 +189,60 @@ async fn connections_above_the_limit_wait_for_their_turn() {
     assert!(early.is_err(), "served above the limit");
     drop(first);
     assert!(second.rest().await.ends_with("served"));
+}
+
+#[tokio::test]
+async fn requests_above_the_limit_are_told_to_come_back() {
+    let lifecycle = lifecycle();
+    let limits = Limits { max_requests: Some(2), ..Limits::default() };
+    let (metrics, mut registry) = (ServerMetrics::default(), Registry::new());
+    metrics.register(&mut registry);
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let address = serve_counted(limits, metrics, &lifecycle, move |request: Request<Body>| {
+        let gate = Arc::clone(&gate);
+        async move {
+            if request.uri().path() == "/slow" {
+                drop(gate.acquire().await);
+            }
+            text("served").await
+        }
+    });
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    lifecycle.spawn_background("client", async move {
+        let _ = connection.await;
+    });
+    let ask = |path: &str| {
+        let request = Request::get(format!("http://a{path}")).body(Empty::<bytes::Bytes>::new()).unwrap();
+        sender.clone().send_request(request)
+    };
+    let (first, second) = (ask("/slow"), ask("/slow"));
+    let mut slow = std::pin::pin!(async { tokio::join!(first, second) });
+    // Both are under way once a third is refused, on the same connection and on another.
+    soon("a refusal", async {
+        loop {
+            tokio::select! {
+                _ = &mut slow => panic!("answered while the gate was shut"),
+                answer = ask("/") => if answer.unwrap().status() == 503 { return },
+            }
+        }
+    })
+    .await;
+    let other = exchange(address, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(status(&other), 503, "{other}");
+    for part in ["retry-after: 1\r\n", "\"code\":\"busy\"", "\"error\":\"temporarily_unavailable\""] {
+        assert!(other.contains(part), "{part} is not in {other}");
+    }
+    opened.add_permits(2);
+    let (first, second) = soon("the answers", slow).await;
+    assert_eq!((first.unwrap().status().as_u16(), second.unwrap().status().as_u16()), (200, 200));
+    let after = exchange(address, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(status(&after) == 200 && after.ends_with("served"), "{after}");
+    let metrics = registry.encode().unwrap();
+    assert!(metrics.contains("symbolon_http_requests_refused_total{listener=\"test\"}"), "{metrics}");
+    assert!(!metrics.contains("symbolon_http_requests_refused_total{listener=\"test\"} 0"), "{metrics}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use symbolon_daemon::Lifecycle;
 use symbolon_http::Body;
-use symbolon_http::server::{Bind, Limits, Server};
+use symbolon_http::server::{Bind, Limits, Server, ServerMetrics};
 
 /// Long enough for a slow machine, short enough to fail.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,13 +31,27 @@ where
     A: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    serve_counted(limits, ServerMetrics::default(), lifecycle, answer)
+}
+
+/// The same, with metrics.
+pub(crate) fn serve_counted<A, F>(
+    limits: Limits,
+    metrics: ServerMetrics,
+    lifecycle: &Lifecycle,
+    answer: A,
+) -> SocketAddr
+where
+    A: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
     let bound = "127.0.0.1:0".parse::<Bind>().unwrap().listen().unwrap();
     let address = bound.address().tcp().unwrap();
     let service = tower::service_fn(move |request| {
         let answer = answer(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    Server::new("test", bound).limits(limits).serve(service, lifecycle);
+    Server::new("test", bound).limits(limits).metrics(metrics).serve(service, lifecycle);
     address
 }
 

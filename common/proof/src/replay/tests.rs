@@ -32,6 +32,26 @@ fn a_proof_is_admitted_once() {
 }
 
 #[test]
+fn what_was_made_before_the_start_is_refused_and_what_is_made_after_it_passes() {
+    let (window, key) = (ReplayWindow::new(1000).since(at(NOW)), key());
+    for before in [1, 30, 60] {
+        let old = proof(&key, at(NOW - before));
+        assert_eq!(window.admit(&old, at(NOW)), Err(ReplayError::BeforeMemory), "{before}");
+    }
+    for after in [0, 1, 59] {
+        assert_eq!(window.admit(&proof(&key, at(NOW + after)), at(NOW + after)), Ok(()), "{after}");
+    }
+    assert!(ReplayError::BeforeMemory.is_our_fault());
+}
+
+#[test]
+fn the_room_of_one_key_is_what_was_asked_for() {
+    let (window, key) = (ReplayWindow::new(16 * 1024).per_key(16 * 8), key());
+    let admitted = (0..16 * 64).filter(|_| window.admit(&proof(&key, at(NOW)), at(NOW)).is_ok()).count();
+    assert_eq!(admitted, 16 * 8);
+}
+
+#[test]
 fn a_proof_is_forgotten_only_when_it_is_too_old_anyway() {
     let (window, key) = (ReplayWindow::new(20_000), key());
     let old = proof(&key, at(NOW));

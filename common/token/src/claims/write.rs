@@ -6,6 +6,12 @@ use serde_json::{Map, Value};
 use super::Claims;
 
 impl Claims {
+    /// The members of the token, for who is entitled to see them all.
+    #[must_use]
+    pub fn to_members(&self) -> Map<String, Value> {
+        self.write()
+    }
+
     /// The members in the order of RFC 9068's examples; extra claims never replace one of ours.
     pub(crate) fn write(&self) -> Map<String, Value> {
         let mut members = Map::new();

@@ -1,9 +1,9 @@
 //! Nor can it be constructed outside the crate: it is only ever the result of a verification.
 
-use symbolon_token::{Claims, TokenHash, VerifiedToken};
+use symbolon_token::{Claims, TokenHash, TokenType, VerifiedToken};
 
 fn construct(claims: Claims, hash: TokenHash, key: symbolon_jws::Thumbprint) -> VerifiedToken {
-    VerifiedToken::new(claims, hash, key, std::time::Duration::ZERO)
+    VerifiedToken::new(claims, hash, key, (TokenType::Jwt, std::time::Duration::ZERO))
 }
 
 fn main() {

@@ -1,4 +1,4 @@
-//! The client credentials grant (RFC 6749 §4.4) with resource indicators (RFC 8707).
+//! What a token is asked for: `resource` (RFC 8707) and `audience` (RFC 8693 §2.1), as the caller names it.
 //! Not here: whether there is such a resource.
 
 use symbolon_identity::Scopes;
@@ -28,17 +28,25 @@ impl Target {
 /// The longest name of a target.
 const LIMIT: usize = 512;
 
-/// The one target and the scopes of a form.
-pub(super) fn parse(form: &TokenForm) -> Result<(Target, Option<Scopes>), Refusal> {
-    let target = match (form.resources.as_slice(), form.audiences.as_slice()) {
-        ([], []) => return Err(Refusal::InvalidTarget("missing")),
-        ([resource], []) => resource_target(resource)?,
-        ([], [audience]) => audience_target(audience)?,
-        ([resource], [audience]) if resource == audience => resource_target(resource)?,
-        _ => return Err(Refusal::InvalidTarget("more than one")),
-    };
-    let scopes = form.scope.as_deref().map(Scopes::parse).transpose();
-    Ok((target, scopes.map_err(|_| Refusal::InvalidScope("malformed"))?))
+/// The targets of a form, at least one, each named once.
+pub(super) fn targets(form: &TokenForm) -> Result<Vec<Target>, Refusal> {
+    let mut targets = Vec::new();
+    for resource in &form.resources {
+        targets.push(resource_target(resource)?);
+    }
+    for audience in &form.audiences {
+        let target = audience_target(audience)?;
+        // Clients that know both parameters often send the same in both.
+        if !targets.iter().any(|named: &Target| named.as_str() == target.as_str()) {
+            targets.push(target);
+        }
+    }
+    if targets.is_empty() { Err(Refusal::InvalidTarget("missing")) } else { Ok(targets) }
+}
+
+/// The scopes of a form; none if it names none.
+pub(super) fn scopes(form: &TokenForm) -> Result<Option<Scopes>, Refusal> {
+    form.scope.as_deref().map(Scopes::parse).transpose().map_err(|_| Refusal::InvalidScope("malformed"))
 }
 
 /// RFC 8707 §2: an absolute URI without a fragment.

@@ -1,0 +1,59 @@
+//! Revocations as rows: their order is their place in the feed.
+//! Not here: which of them count.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use symbolon_identity::Timestamp;
+use symbolon_token::{Revocation, RevocationKind};
+
+use super::batch::seconds;
+use crate::revoke::{REMEMBERED, Standing};
+use crate::store::{NewRevocation, StoreError};
+
+const BROKEN: StoreError = StoreError::Row { table: "revocations" };
+
+pub(super) fn read(row: &SqliteRow) -> Result<Standing, StoreError> {
+    let kind: String = row.try_get("kind")?;
+    let kind = RevocationKind::ALL.into_iter().find(|known| known.as_str() == kind).ok_or(BROKEN)?;
+    let time = |column: &str| -> Result<Timestamp, StoreError> {
+        let seconds: i64 = row.try_get(column)?;
+        u64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_secs(seconds).ok()).ok_or(BROKEN)
+    };
+    let sequence: i64 = row.try_get("sequence")?;
+    Ok(Standing {
+        sequence: u64::try_from(sequence).map_err(|_| BROKEN)?,
+        revocation: Revocation {
+            kind,
+            value: row.try_get("value")?,
+            revoked_before: time("revoked_before")?,
+            until: time("until")?,
+        },
+        blocks_issuing: row.try_get("blocks_issuing")?,
+    })
+}
+
+pub(super) async fn put(connection: &mut SqliteConnection, new: NewRevocation) -> Result<(), StoreError> {
+    let NewRevocation { revocation, blocks_issuing } = new;
+    sqlx::query(
+        "INSERT INTO revocations (kind, value, revoked_before, until, blocks_issuing) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(revocation.kind.as_str())
+    .bind(revocation.value)
+    .bind(seconds(revocation.revoked_before))
+    .bind(seconds(revocation.until))
+    .bind(blocks_issuing)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Forgets some of what is over for long enough; returns how many.
+pub(super) async fn forget(connection: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
+    let done = sqlx::query(
+        "DELETE FROM revocations WHERE sequence IN (SELECT sequence FROM revocations WHERE until < ? LIMIT 500)",
+    )
+    .bind(seconds(now.saturating_sub(REMEMBERED)))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}

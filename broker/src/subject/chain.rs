@@ -1,0 +1,114 @@
+//! The chain of actors: who may be added to it, and when it is too long (RFC 8693 §4.1, §4.4).
+//! Not here: verifying the tokens that name them.
+
+use serde_json::{Map, Value};
+use symbolon_token::{Actor, Subject};
+
+use super::party::VerifiedParty;
+use super::{PassedOn, VerifiedSubject};
+use crate::attest::Attested;
+use crate::refusal::Refusal;
+
+/// The most actors that a token may name; a policy may say less.
+const MAX_ACTORS: usize = 4;
+
+/// Who is to be added to the chain.
+#[derive(Debug)]
+struct NewActor<'a> {
+    id: Subject,
+    /// The caller, if it acts itself: it goes by two names.
+    caller: Option<&'a Attested>,
+}
+
+/// Joins what was presented.
+pub(super) fn pass_on(
+    subject: VerifiedParty,
+    actor: Option<VerifiedParty>,
+    caller: &Attested,
+) -> Result<VerifiedSubject, Refusal> {
+    let new = new_actor(actor.as_ref(), caller)?;
+    may_act(&subject, &new)?;
+    let earlier = subject.actors();
+    let chain = extended(&subject, earlier.as_ref(), &new)?;
+    let ends = [Some(subject.claims.expires_at), actor.as_ref().map(|actor| actor.claims.expires_at)];
+    let addressed_to = [Some(&subject), actor.as_ref()].into_iter().flatten();
+    let addressed_to = addressed_to.filter_map(|party| Some((party.party, party.addressed_to.clone()?)));
+    Ok(VerifiedSubject {
+        passed_on: Some(PassedOn {
+            facts: facts(&subject),
+            addressed_to: addressed_to.collect(),
+            expires_at: ends.into_iter().flatten().min().unwrap_or_default(),
+            lineage: subject.lineage,
+            earlier,
+            chain,
+        }),
+        subject: subject.id,
+    })
+}
+
+/// The actor of the presented token, else the caller.
+fn new_actor<'a>(actor: Option<&VerifiedParty>, caller: &'a Attested) -> Result<NewActor<'a>, Refusal> {
+    let own = Subject::from(caller.workload());
+    let Some(actor) = actor else { return Ok(NewActor { id: own, caller: Some(caller) }) };
+    // An actor for whom somebody acts is not the one who acts; and our tokens name actors of our own only.
+    if actor.claims.actor.is_some() || actor.issuer.is_some() {
+        return Err(Refusal::MayAct);
+    }
+    let caller = (actor.id == own).then_some(caller);
+    Ok(NewActor { id: actor.id.clone(), caller })
+}
+
+/// If the subject's token says who may act, nobody else may (RFC 8693 §4.4).
+fn may_act(subject: &VerifiedParty, new: &NewActor<'_>) -> Result<(), Refusal> {
+    match subject.claims.extra.get("may_act") {
+        None => Ok(()),
+        Some(Value::Object(named)) if names(named, new) => Ok(()),
+        Some(_) => Err(Refusal::MayAct),
+    }
+}
+
+/// Each member has to be the actor's; one that we do not know could be the one that excludes it.
+fn names(named: &Map<String, Value>, new: &NewActor<'_>) -> bool {
+    let is_called =
+        |name: &str| name == new.id.as_str() || new.caller.is_some_and(|caller| caller.is_called(name));
+    named.contains_key("sub") | named.contains_key("client_id")
+        && named.iter().all(|(member, value)| match (member.as_str(), value) {
+            ("sub" | "client_id", Value::String(name)) => is_called(name),
+            _ => false,
+        })
+}
+
+/// The chain with the new actor in front. A workload that acts for itself adds nobody.
+fn extended(
+    subject: &VerifiedParty,
+    earlier: Option<&Actor>,
+    new: &NewActor<'_>,
+) -> Result<Option<Actor>, Refusal> {
+    let is_subject = subject.issuer.is_none() && subject.id == new.id;
+    if is_subject && earlier.is_none() {
+        return Ok(None);
+    }
+    let acts_already = earlier
+        .iter()
+        .flat_map(|chain| chain.chain())
+        .any(|actor| actor.issuer.is_none() && actor.subject == new.id);
+    if is_subject || acts_already {
+        return Err(Refusal::ActorLoop);
+    }
+    let chain = Actor { subject: new.id.clone(), issuer: None, earlier: earlier.cloned().map(Box::new) };
+    let depth = chain.chain().count();
+    if depth > MAX_ACTORS {
+        return Err(Refusal::TooManyActors { depth, limit: MAX_ACTORS });
+    }
+    Ok(Some(chain))
+}
+
+fn facts(subject: &VerifiedParty) -> symbolon_policies::Subject {
+    symbolon_policies::Subject {
+        issuer: subject.claims.issuer.as_str().to_owned(),
+        id: subject.id.as_str().to_owned(),
+        audiences: subject.claims.audiences.iter().map(|audience| audience.as_str().to_owned()).collect(),
+        scopes: subject.claims.scopes.clone(),
+        claims: subject.tags.clone(),
+    }
+}

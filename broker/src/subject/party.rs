@@ -1,0 +1,95 @@
+//! A subject or an actor, verified, in our own words.
+//! Not here: verifying.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use symbolon_identity::{Audience, TokenId};
+use symbolon_jws::{CryptoError, base64url};
+use symbolon_token::{Actor, Claims, Issuer, Subject, VerifiedToken};
+
+use crate::refusal::{Party, Refusal};
+use crate::resources::{Resource, Resources};
+
+/// A token that was presented and verified.
+#[derive(Debug)]
+pub(super) struct VerifiedParty {
+    pub(super) party: Party,
+    /// Who, as our tokens name it.
+    pub(super) id: Subject,
+    /// Its issuer, if it is not us.
+    pub(super) issuer: Option<Issuer>,
+    /// The claims of its token.
+    pub(super) claims: Claims,
+    /// Claims as policies see them.
+    pub(super) tags: BTreeMap<String, String>,
+    /// The root of what is derived from it.
+    pub(super) lineage: TokenId,
+    /// The resources that the token is addressed to; none if it is addressed to us.
+    pub(super) addressed_to: Option<Vec<Arc<Resource>>>,
+}
+
+impl VerifiedParty {
+    /// A token of our own.
+    ///
+    /// # Errors
+    /// As [`lineage`].
+    pub(super) fn own(party: Party, token: &VerifiedToken, resources: &Resources) -> Result<Self, Refusal> {
+        let claims = token.claims().clone();
+        // Our own mappings made them of attested facts when the token was issued.
+        let tags =
+            claims.extra.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        Ok(Self {
+            party,
+            id: claims.subject.clone(),
+            issuer: None,
+            tags: tags.collect(),
+            lineage: lineage(token, None)?,
+            addressed_to: addressed_to(&claims.audiences, resources.ourselves(), resources),
+            claims,
+        })
+    }
+
+    /// The actors that the token names; whoever it calls its issuer's own is that issuer's, also in our tokens.
+    pub(super) fn actors(&self) -> Option<Actor> {
+        let actor = self.claims.actor.clone()?;
+        Some(match &self.issuer {
+            None => actor,
+            Some(issuer) => of_issuer(actor, issuer),
+        })
+    }
+}
+
+fn of_issuer(actor: Actor, issuer: &Issuer) -> Actor {
+    Actor {
+        subject: actor.subject,
+        issuer: Some(actor.issuer.unwrap_or_else(|| issuer.clone())),
+        earlier: actor.earlier.map(|earlier| Box::new(of_issuer(*earlier, issuer))),
+    }
+}
+
+/// The token at the root of the chain; a foreign one under its issuer's name, so that two issuers' ids do not meet.
+pub(super) fn lineage(token: &VerifiedToken, issuer_name: Option<&str>) -> Result<TokenId, Refusal> {
+    let claims = token.claims();
+    let known = match issuer_name {
+        None => claims.lineage.clone().or_else(|| claims.token_id.clone()),
+        Some(name) => claims.token_id.as_ref().and_then(|id| TokenId::parse(&format!("{name}:{id}")).ok()),
+    };
+    match known {
+        Some(known) => Ok(known),
+        // INVARIANT: base64url is printable ASCII of moderate length, which is all that a token id asks for.
+        None => Ok(TokenId::parse(&base64url::encode(token.hash().as_bytes())).map_err(|_| CryptoError)?),
+    }
+}
+
+/// The resources that a token is addressed to, unless it is addressed to us.
+pub(super) fn addressed_to(
+    audiences: &[Audience],
+    ourselves: &[Audience],
+    resources: &Resources,
+) -> Option<Vec<Arc<Resource>>> {
+    if audiences.iter().any(|audience| ourselves.contains(audience)) {
+        return None;
+    }
+    Some(audiences.iter().filter_map(|audience| resources.of_audience(audience)).collect())
+}

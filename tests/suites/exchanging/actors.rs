@@ -1,0 +1,177 @@
+//! The chain of actors: who may be added, `may_act`, loops, and how long it may be: X7.
+//! Not here: whose tokens may be exchanged at all.
+
+use serde_json::{Value, json};
+
+use super::{ACCESS_TOKEN, BACK, CLIENT, Exchanging, assert_refused, claims, local, said, workload};
+
+impl Exchanging {
+    fn user_token(&self, change: impl FnOnce(&mut Value)) -> String {
+        let mut claims = self.user_claims();
+        change(&mut claims);
+        self.users.sign(&self.users.header(), &claims)
+    }
+}
+
+#[tokio::test]
+async fn may_act_names_who_may_and_nobody_else() {
+    let exchanging = Exchanging::start().await;
+    for allowed in [
+        json!({"sub": workload(CLIENT)}),
+        json!({"sub": CLIENT}),
+        json!({"client_id": CLIENT}),
+        json!({"sub": workload(CLIENT), "client_id": CLIENT}),
+    ] {
+        let token = exchanging.user_token(|claims| claims["may_act"] = allowed.clone());
+        let answer = exchanging.pass_on(0, &token, BACK).await;
+        assert_eq!(answer.status, 200, "{allowed}: {}", said(&answer));
+    }
+    for other in [
+        json!({"sub": workload("second")}),
+        json!({"sub": workload(CLIENT), "client_id": "second"}),
+        json!({"sub": workload(CLIENT), "iss": "https://elsewhere.test"}),
+        json!({}),
+        json!([]),
+        json!("middle"),
+        json!(null),
+        json!({"sub": [workload(CLIENT)]}),
+    ] {
+        let token = exchanging.user_token(|claims| claims["may_act"] = other.clone());
+        let answer = exchanging.pass_on(0, &token, BACK).await;
+        assert_refused(&other.to_string(), &answer, "invalid_request", "actor_not_allowed");
+    }
+}
+
+#[tokio::test]
+async fn an_actor_does_not_act_twice() {
+    let exchanging = Exchanging::start_with(
+        "",
+        "@id(\"middle-operates-back\") permit (principal, action == Symbolon::Action::\"operate\", resource == Symbolon::Resource::\"back\") when { principal has client && principal.client.id == \"middle\" };\n",
+    )
+    .await;
+    let subject = exchanging.front_token().await;
+    let once = exchanging.pass_on(0, &subject, BACK).await.text("access_token");
+    let twice = exchanging.pass_on(0, &once, "https://deep.test").await;
+    assert_refused("again", &twice, "invalid_request", "actor_loop");
+    // Whoever exchanges its own token acts for nobody else, so nobody is added.
+    let own = exchanging
+        .post(0, "/oauth2/token", &[("grant_type", "client_credentials"), ("resource", "https://notes.test")])
+        .await;
+    let own = own.text("access_token");
+    let answer = exchanging.pass_on(0, &own, BACK).await;
+    assert_refused("notes are somebody else's", &answer, "invalid_request", "subject_not_addressed");
+}
+
+#[tokio::test]
+async fn the_chain_has_an_end() {
+    let exchanging = Exchanging::start().await;
+    let chain = |length: usize| {
+        (0..length).fold(Value::Null, |earlier, nth| {
+            let mut actor = json!({"sub": format!("actor-{nth}")});
+            if !earlier.is_null() {
+                actor["act"] = earlier;
+            }
+            actor
+        })
+    };
+    let token = exchanging.user_token(|claims| claims["act"] = chain(3));
+    let answer = exchanging.pass_on(0, &token, BACK).await;
+    assert_eq!(answer.status, 200, "{}", said(&answer));
+    let after = claims(&answer.text("access_token"));
+    assert_eq!(after["act"]["sub"], workload(CLIENT));
+    // Actors of another issuer stay that issuer's in our tokens.
+    assert_eq!(
+        after["act"]["act"],
+        json!({"sub": "actor-2", "iss": exchanging.users.url, "act": {"sub": "actor-1", "iss": exchanging.users.url, "act": {"sub": "actor-0", "iss": exchanging.users.url}}})
+    );
+    for length in [4, 10] {
+        let token = exchanging.user_token(|claims| claims["act"] = chain(length));
+        let answer = exchanging.pass_on(0, &token, BACK).await;
+        assert_refused(&length.to_string(), &answer, "invalid_request", "actor_chain_too_long");
+    }
+    let token = exchanging.user_token(|claims| claims["act"] = chain(40));
+    assert_refused(
+        "beyond reading",
+        &exchanging.pass_on(0, &token, BACK).await,
+        "invalid_request",
+        "malformed",
+    );
+}
+
+#[tokio::test]
+async fn a_policy_may_allow_fewer_actors() {
+    let exchanging = Exchanging::start_with(
+        "",
+        "@id(\"one-actor\") @max_actors(\"1\") permit (principal, action == Symbolon::Action::\"exchange\", resource == Symbolon::Resource::\"deep\");\n",
+    )
+    .await;
+    let subject = exchanging.front_token().await;
+    assert_eq!(exchanging.pass_on(0, &subject, "https://deep.test").await.status, 200);
+    let once = exchanging.pass_on(0, &subject, BACK).await.text("access_token");
+    let answer = exchanging.pass_on(1, &once, "https://deep.test").await;
+    assert_refused("two actors", &answer, "invalid_request", "actor_chain_too_long");
+}
+
+#[tokio::test]
+async fn an_actor_token_names_the_actor_and_bounds_the_life() {
+    let exchanging = Exchanging::start_with(
+        "",
+        "@id(\"agent\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"front\") when { principal has client && principal.client.id == \"third\" };\n",
+    )
+    .await;
+    let subject = exchanging.front_token().await;
+    let agent = exchanging
+        .post(2, "/oauth2/token", &[("grant_type", "client_credentials"), ("resource", super::FRONT)])
+        .await
+        .text("access_token");
+    let with_actor = async |client: usize, actor: &str| {
+        exchanging
+            .exchange(
+                client,
+                &[
+                    ("subject_token", &subject),
+                    ("subject_token_type", ACCESS_TOKEN),
+                    ("actor_token", actor),
+                    ("actor_token_type", ACCESS_TOKEN),
+                    ("resource", BACK),
+                ],
+            )
+            .await
+    };
+    let answer = with_actor(0, &agent).await;
+    assert_eq!(answer.status, 200, "{}", said(&answer));
+    let after = claims(&answer.text("access_token"));
+    assert_eq!((&after["sub"], &after["act"]), (&json!(local()), &json!({"sub": workload("third")})));
+    assert_eq!(after["client_id"], workload(CLIENT), "who asked is on the token too");
+    assert!(after["exp"].as_u64() <= claims(&agent)["exp"].as_u64());
+    // Nobody is named as actor by a token that was meant for somebody else.
+    let elsewhere = exchanging
+        .post(0, "/oauth2/token", &[("grant_type", "client_credentials"), ("resource", "https://notes.test")])
+        .await
+        .text("access_token");
+    let answer = with_actor(0, &elsewhere).await;
+    assert_refused("an actor token for another service", &answer, "invalid_request", "subject_not_addressed");
+    let user = exchanging.user_token(|_| {});
+    assert_refused("a user as actor", &with_actor(0, &user).await, "invalid_request", "actor_not_allowed");
+    let delegated = exchanging.pass_on(0, &subject, super::FRONT).await.text("access_token");
+    let answer = with_actor(0, &delegated).await;
+    assert_refused("an actor for whom somebody acts", &answer, "invalid_request", "actor_not_allowed");
+}
+
+#[tokio::test]
+async fn impersonation_needs_the_resource_and_the_policy_to_say_so() {
+    let exchanging = Exchanging::start_with(
+        "",
+        "@id(\"second-operates-front\") permit (principal, action == Symbolon::Action::\"operate\", resource == Symbolon::Resource::\"front\") when { principal has client && principal.client.id == \"second\" };\n",
+    )
+    .await;
+    let subject = exchanging.front_token().await;
+    let answer = exchanging.pass_on(0, &subject, "https://borrowed.test").await;
+    assert_eq!(answer.status, 200, "{}", said(&answer));
+    let after = claims(&answer.text("access_token"));
+    assert_eq!(after["sub"], local());
+    assert!(after.get("act").is_none(), "{after}");
+    assert_eq!(after["client_id"], workload(CLIENT));
+    let answer = exchanging.pass_on(1, &subject, "https://borrowed.test").await;
+    assert_refused("exchange alone does not permit it", &answer, "invalid_target", "denied");
+}
