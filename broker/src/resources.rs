@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_identity::{Audience, IdentityError, IssuerUrl, ResourceName, Scope, Scopes};
-use symbolon_wire::paths;
+use symbolon_wire::{paths, status};
 
 use crate::claims::ClaimMapping;
 use crate::config::{Binding, ExchangeMode, ResourceConfig};
@@ -18,8 +18,6 @@ use crate::refusal::Refusal;
 pub(crate) const LONGEST: Duration = Duration::from_hours(24);
 /// The resource that stands for our own revocation feed; policies say who may read it.
 pub(crate) const STATUS: &str = "symbolon-status";
-/// The scope that opens the feed.
-pub(crate) const STATUS_SCOPE: &str = "status:read";
 
 /// All resources.
 #[derive(Debug, Default)]
@@ -89,7 +87,7 @@ impl Resources {
     /// # Errors
     /// [`IdentityError`] if our URL is no audience.
     pub(crate) fn of_issuer(mut self, issuer: &IssuerUrl) -> Result<Self, IdentityError> {
-        self.all.push(Arc::new(Resource::new(&status(issuer)?, ClaimMapping::default())));
+        self.all.push(Arc::new(Resource::new(&feed(issuer)?, ClaimMapping::default())));
         self.ourselves = vec![Audience::parse(issuer.as_str())?];
         let resources = self.all.iter().map(|resource| resource.audience.clone());
         self.audiences = self.ourselves.iter().cloned().chain(resources).collect();
@@ -132,8 +130,8 @@ impl Resources {
 }
 
 /// The feed as a resource like any other: bound, and for whom policy says.
-fn status(issuer: &IssuerUrl) -> Result<ResourceConfig, IdentityError> {
-    let scopes = BTreeSet::from([Scope::parse(STATUS_SCOPE)?]);
+fn feed(issuer: &IssuerUrl) -> Result<ResourceConfig, IdentityError> {
+    let scopes = BTreeSet::from([Scope::parse(status::SCOPE)?]);
     Ok(ResourceConfig {
         name: ResourceName::parse(STATUS)?,
         audience: Audience::parse(&issuer.join(paths::STATUS))?,

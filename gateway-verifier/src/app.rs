@@ -138,6 +138,7 @@ impl App {
         let house = Arc::new(ArcSwap::from_pointee(builder.house(plan, keys.clone(), None)?));
         let trail = Arc::new(record(&config, &metrics, &now, &lifecycle)?);
         builder.refresh(&keys);
+        builder.follow(&config, &keys)?;
         let (waiting, waiter) = (readiness.block("issuer keys"), builder.clone());
         lifecycle.spawn_background("issuer_readiness", async move {
             waiter.tried(&keys).await;
@@ -261,6 +262,8 @@ fn measure(
             metrics.policies.set(gauge(policies));
             metrics.cached_tokens.set(gauge(keys.tokens.len()));
             metrics.remembered_proofs.set(gauge(replay.len()));
+            metrics.revocations.set(gauge(keys.feeds.iter().map(|feed| feed.len()).sum()));
+            metrics.stale_feeds.set(gauge(keys.feeds.iter().filter(|feed| feed.is_stale()).count()));
             tokio::time::sleep(GAUGES).await;
         }
     });

@@ -4,6 +4,7 @@
 mod findings;
 mod issuer;
 mod origin;
+mod revocations;
 mod route;
 mod stage;
 
@@ -21,6 +22,7 @@ use symbolon_identity::LocalTimeName;
 pub use findings::Findings;
 pub use issuer::{Binding, IssuerConfig};
 pub use origin::{Origin, OriginError};
+pub use revocations::{OnStale, RevocationsConfig};
 pub use route::{MatchConfig, RouteConfig, UpstreamConfig};
 pub use stage::{AuthorizeConfig, StageConfig, VerifyConfig};
 

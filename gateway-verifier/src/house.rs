@@ -22,6 +22,7 @@ use crate::ids::Ids;
 use crate::judge::{Admitted, Judge};
 use crate::plan::Plan;
 use crate::policies::PolicyFolder;
+use crate::revocations::{Feed, Feeds, Follower};
 use crate::stages::verify::Verifier;
 
 /// How often to look whether every issuer has been asked.
@@ -48,6 +49,8 @@ pub struct Keys {
     pub issuers: Arc<Issuers>,
     /// The tokens that were verified by these issuers, or by ones of the same name before them, which do not count.
     pub tokens: Arc<TokenCache>,
+    /// What the issuers have taken back.
+    pub feeds: Arc<Feeds>,
     /// Ends the background refresh of these issuers.
     pub stop: CancellationToken,
     written: (Vec<IssuerConfig>, KeysConfig),
@@ -74,6 +77,9 @@ pub enum BuildError {
     /// An issuer cannot be set up.
     #[error("an issuer cannot be set up")]
     Issuers(#[source] SetupError),
+    /// A revocation feed cannot be followed.
+    #[error("a revocation feed cannot be followed")]
+    Feed(#[source] crate::revocations::SetupError),
 }
 
 impl Builder {
@@ -108,6 +114,7 @@ impl Builder {
         Ok(Keys {
             issuers: Arc::new(issuers),
             tokens: Arc::new(TokenCache::new(config.token_cache.entries)),
+            feeds: Arc::new(feeds(config, &Feeds::default())),
             stop: CancellationToken::new(),
             written: written(config),
         })
@@ -133,6 +140,7 @@ impl Builder {
             issuers: Arc::new(issuers),
             // A token counts only while its issuer is still the same one: see `Verifier::known`.
             tokens: Arc::clone(&before.tokens),
+            feeds: Arc::new(feeds(config, &before.feeds)),
             stop: CancellationToken::new(),
             written: written(config),
         })
@@ -156,7 +164,8 @@ impl Builder {
             Arc::clone(&keys.tokens),
             Arc::clone(&self.replay),
             plan.origins,
-        );
+        )
+        .with_feeds(Arc::clone(&keys.feeds));
         let judge = Judge::new(plan.routes, verifier, Arc::clone(&self.ids));
         Ok(House { judge, keys, policies: plan.policies, forwarders, forwarding: plan.forwarding })
     }
@@ -166,6 +175,24 @@ impl Builder {
         let (issuers, stop, now) = (Arc::clone(&keys.issuers), keys.stop.clone(), self.now.clone());
         let refresh = issuers.refresh_loop(move || now.now(), stop);
         self.lifecycle.spawn_background("issuer_keys", refresh);
+    }
+
+    /// Follows the feeds of the issuers that have one.
+    ///
+    /// # Errors
+    /// [`BuildError::Feed`] if one cannot be followed at all.
+    pub fn follow(&self, config: &GatewayConfig, keys: &Keys) -> Result<(), BuildError> {
+        for written in &config.issuers {
+            let (Some(revocations), Some(feed), Some(issuer)) =
+                (&written.revocations, keys.feeds.of(&written.name), keys.issuers.get(&written.name))
+            else {
+                continue;
+            };
+            let of = (revocations, written);
+            let follower = Follower::new(Arc::clone(feed), Arc::clone(issuer), of, self.now.clone());
+            self.lifecycle.spawn_background("revocations", follower.map_err(BuildError::Feed)?.run());
+        }
+        Ok(())
     }
 
     /// Waits until every issuer has usable keys or has been asked in vain.
@@ -220,6 +247,18 @@ impl Keys {
 /// Whether keys may be fetched from this machine.
 fn any_dev(issuers: &[IssuerConfig]) -> bool {
     issuers.iter().any(|issuer| issuer.dev)
+}
+
+/// A feed for each issuer that has one. It begins with what an earlier one of the same issuer knew.
+fn feeds(config: &GatewayConfig, before: &Feeds) -> Feeds {
+    let mut feeds = Feeds::default();
+    for issuer in &config.issuers {
+        if let Some(revocations) = &issuer.revocations {
+            let feed = Feed::new(revocations, before.of(&issuer.name).map(|feed| &**feed));
+            feeds.add(issuer.name.clone(), Arc::new(feed));
+        }
+    }
+    feeds
 }
 
 fn written(config: &GatewayConfig) -> (Vec<IssuerConfig>, KeysConfig) {

@@ -25,6 +25,7 @@ pub mod policies;
 pub mod rejection;
 pub mod reload;
 pub mod request;
+pub mod revocations;
 pub mod routes;
 mod shown;
 pub mod stages;

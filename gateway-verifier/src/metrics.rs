@@ -25,6 +25,10 @@ pub struct Metrics {
     pub remembered_proofs: Gauge,
     /// Issuers whose keys cannot be used at the moment.
     pub issuers_without_keys: Gauge,
+    /// Things that the issuers have revoked.
+    pub revocations: Gauge,
+    /// Revocation feeds that were not heard of for too long.
+    pub stale_feeds: Gauge,
     reloads: Family<Reload, Counter>,
     policy_reloads: Family<Reload, Counter>,
     shadow: Family<Shadow, Counter>,
@@ -49,7 +53,7 @@ struct Reload {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Shadow {
-    outcome: &'static str,
+    verdict: &'static str,
 }
 
 /// Who was let through.
@@ -78,6 +82,8 @@ impl Metrics {
             cached_tokens: Gauge::default(),
             remembered_proofs: Gauge::default(),
             issuers_without_keys: Gauge::default(),
+            revocations: Gauge::default(),
+            stale_feeds: Gauge::default(),
             reloads: Family::default(),
             policy_reloads: Family::default(),
             shadow: Family::default(),
@@ -102,6 +108,12 @@ impl Metrics {
             "Issuers whose keys cannot be used at the moment",
             metrics.issuers_without_keys.clone(),
         );
+        registry.register("gateway_revocations", "Revocations that are known", metrics.revocations.clone());
+        registry.register(
+            "gateway_stale_revocation_feeds",
+            "Revocation feeds that were not heard of for too long",
+            metrics.stale_feeds.clone(),
+        );
         registry.register(
             "gateway_config_reloads",
             "Changed configurations, by outcome",
@@ -118,8 +130,8 @@ impl Metrics {
             self.policy_reloads.clone(),
         );
         registry.register(
-            "gateway_policy_shadow",
-            "Requests that policies in shadow mode would have decided otherwise",
+            "gateway_shadow_verdicts",
+            "Decisions that policies in shadow mode would have changed, by what they would have made of them",
             self.shadow.clone(),
         );
         registry.register("gateway_policies", "Policies in force", self.policies.clone());
@@ -152,6 +164,6 @@ impl Metrics {
 
     /// Counts a request that policies in shadow mode would have decided otherwise.
     pub fn shadowed(&self, shadow: &symbolon_policies::Shadow) {
-        self.shadow.get_or_create(&Shadow { outcome: shadow.as_str() }).inc();
+        self.shadow.get_or_create(&Shadow { verdict: shadow.as_str() }).inc();
     }
 }

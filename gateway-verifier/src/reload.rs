@@ -94,8 +94,10 @@ impl Reloader {
         if !same {
             // Keys first, so that no request meets an issuer that was never asked.
             self.builder.refresh(&house.keys);
+            self.builder.follow(config, &house.keys)?;
             self.builder.tried(&house.keys).await;
             before.keys.stop.cancel();
+            before.keys.feeds.iter().for_each(|feed| feed.end());
         }
         self.house.store(Arc::new(house));
         config::log_warnings(&warnings);

@@ -15,7 +15,6 @@ mod startup;
 mod time;
 mod turned_away;
 
-pub use broker::BrokerSetupError;
 pub use config::{
     AppAuthorization, BrokerConfig, Config, HealthConfig, KeyAlgorithm, KeyConfig, LimitsConfig,
     ListenConfig, LocalListen, UpstreamConfig,

@@ -14,7 +14,9 @@ use symbolon_http::tls::TlsError;
 use symbolon_identity::UpstreamName;
 use symbolon_proof::ProofKey;
 
-use crate::broker::{Broker, BrokerSetupError};
+use symbolon_token_endpoint::SetupError as BrokerSetupError;
+
+use crate::broker::Broker;
 use crate::credentials::{Account, Accounts};
 use crate::key::{self, KeyError};
 use crate::listeners::{Listener, Reverse, Tokens};

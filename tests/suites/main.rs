@@ -13,6 +13,7 @@ mod josekit;
 mod jwks_outage;
 mod policies;
 mod readme;
+mod revoking;
 mod scripts;
 mod stages;
 mod verifying;

@@ -74,7 +74,7 @@ impl StatusRoute {
         let StatusParts { own, keys, revocations, clock, gate } = parts;
         Ok(Self {
             audience: Audience::parse(&issuer.join(symbolon_wire::paths::STATUS))?,
-            scope: Scope::parse(crate::resources::STATUS_SCOPE)?,
+            scope: Scope::parse(status::SCOPE)?,
             issuer: issuer.clone(),
             replay: ReplayWindow::new(PROOFS),
             followers: Semaphore::new(FOLLOWERS),

@@ -19,7 +19,7 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 const MAX_READS: usize = 4;
 
 /// Settings of the `token_file` source.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct TokenFileConfig {
     /// The file that the platform writes, for example `/var/run/secrets/tokens/symbolon`.

@@ -9,7 +9,7 @@ use crate::oidc::{TokenFile, TokenFileConfig, TokenFileError};
 use crate::unix::{UnixConfig, UnixPeer};
 
 /// Where this workload's evidence comes from: exactly one source.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SourceConfig {
     /// The connection to the broker's Unix socket is the evidence.

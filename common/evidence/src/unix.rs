@@ -8,7 +8,7 @@ use symbolon_identity::ProviderName;
 use crate::Evidence;
 
 /// Settings of the `unix` source.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct UnixConfig {
     /// Which of the broker's `unix` providers is meant, if it has several.

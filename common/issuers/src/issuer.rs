@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_http::client::GuardedClient;
-use symbolon_identity::{IssuerName, IssuerUrl, Timestamp};
+use symbolon_identity::{Audience, IssuerName, IssuerUrl, Timestamp};
 use symbolon_jws::Thumbprint;
 use symbolon_jws::VerifyingKey;
 use symbolon_token::{
@@ -24,6 +24,17 @@ pub struct Issuer {
     settings: IssuerSettings,
     pub(crate) keyring: Keyring,
 }
+
+/// What a token is verified for.
+#[derive(Clone, Copy)]
+struct Purpose<'a> {
+    audience: AudienceRule<'a>,
+    token_types: &'a [TokenType],
+    max_lifetime: Duration,
+}
+
+/// The longest life of a page of a revocation feed.
+const LONGEST_PAGE: Duration = Duration::from_mins(5);
 
 /// How an issuer's keys are doing, for metrics and readiness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,16 +92,49 @@ impl Issuer {
         audience: AudienceRule<'_>,
         now: Timestamp,
     ) -> Result<VerifiedToken, IssuerError> {
-        if token.issuer_hint() != Some(self.settings.issuer.as_str()) {
-            return Err(IssuerError::UnknownIssuer);
-        }
         if !self.is_trusted_for(audience) {
             return Err(IssuerError::AudienceNotTrusted { issuer: self.settings.name.clone() });
+        }
+        let purpose = Purpose {
+            audience,
+            token_types: &self.settings.token_types,
+            max_lifetime: self.settings.max_lifetime,
+        };
+        self.verify_for(token, &purpose, now).await
+    }
+
+    /// Verifies a page of this issuer's revocation feed: another type and another audience than any token that opens
+    /// something.
+    ///
+    /// # Errors
+    /// As [`Issuer::verify`].
+    pub async fn verify_status(
+        &self,
+        page: &UnverifiedToken,
+        audience: &Audience,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, IssuerError> {
+        let purpose = Purpose {
+            audience: AudienceRule::Sole(audience),
+            token_types: &[TokenType::Status],
+            max_lifetime: LONGEST_PAGE,
+        };
+        self.verify_for(page, &purpose, now).await
+    }
+
+    async fn verify_for(
+        &self,
+        token: &UnverifiedToken,
+        purpose: &Purpose<'_>,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, IssuerError> {
+        if token.issuer_hint() != Some(self.settings.issuer.as_str()) {
+            return Err(IssuerError::UnknownIssuer);
         }
         let (called_at, began, mut may_wait) = (now, Instant::now(), true);
         let mut now = called_at;
         loop {
-            if let Some(verdict) = self.verify_now(token, audience, now) {
+            if let Some(verdict) = self.verify_now(token, purpose, now) {
                 return verdict;
             }
             let key_id = token.key_id_hint();
@@ -142,7 +186,7 @@ impl Issuer {
     fn verify_now(
         &self,
         token: &UnverifiedToken,
-        audience: AudienceRule<'_>,
+        purpose: &Purpose<'_>,
         now: Timestamp,
     ) -> Option<Result<VerifiedToken, IssuerError>> {
         let keys = self.keyring.load();
@@ -156,7 +200,7 @@ impl Issuer {
             }
             Found::Nothing => return None,
         };
-        let verdict = self.check(token, key, audience, now);
+        let verdict = self.check(token, key, purpose, now);
         Some(verdict.map_err(|source| IssuerError::Token { issuer: issuer(), source }))
     }
 
@@ -164,14 +208,14 @@ impl Issuer {
         &self,
         token: &UnverifiedToken,
         key: &VerifyingKey,
-        audience: AudienceRule<'_>,
+        purpose: &Purpose<'_>,
         now: Timestamp,
     ) -> Result<VerifiedToken, TokenError> {
         let expectations = Expectations {
             issuer: self.settings.issuer.as_str(),
-            audience,
-            token_types: &self.settings.token_types,
-            max_lifetime: self.settings.max_lifetime,
+            audience: purpose.audience,
+            token_types: purpose.token_types,
+            max_lifetime: purpose.max_lifetime,
             leeway: DEFAULT_LEEWAY,
             required: &[],
         };

@@ -4,6 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// The scope of a token that opens the feed.
+pub const SCOPE: &str = "status:read";
+
 /// At most so many revocations stand on one page.
 pub const MOST_ENTRIES: usize = 60;
 

@@ -13,7 +13,7 @@ use symbolon_issuers::{IssuerSettings, KeySource};
 use symbolon_jws::Algorithm;
 use symbolon_token::TokenType;
 
-use super::Findings;
+use super::{Findings, RevocationsConfig};
 use crate::stages::verify::TrustedIssuer;
 
 /// Whether tokens must be bound to a key. There is no "off": a bound token is always checked.
@@ -59,11 +59,16 @@ pub struct IssuerConfig {
     /// A local file with the keys instead.
     #[serde(default)]
     pub jwks_file: Option<PathBuf>,
+    /// Follows the issuer's revocation feed, if it is a Symbolon broker.
+    #[serde(default)]
+    pub revocations: Option<RevocationsConfig>,
     /// Allows plain http to this machine, for development only.
     #[serde(default)]
     pub dev: bool,
 }
 
+/// A feed is asked several times within its `max_stale`.
+const SHORTEST_STALE: Duration = Duration::from_secs(3);
 const DEFAULT_LIFETIME: Duration = Duration::from_hours(1);
 
 impl IssuerConfig {
@@ -83,6 +88,15 @@ impl IssuerConfig {
         }
         if self.issuer.is_plaintext() && !self.dev {
             findings.add(format!("{path}.issuer"), "plain http is for development only: say `dev: true`");
+        }
+        if let Some(revocations) = &self.revocations {
+            if revocations.evidence.needs_socket() && revocations.socket.is_none() {
+                findings.add(format!("{path}.revocations"), "`unix` evidence needs `socket`");
+            }
+            if revocations.max_stale.as_duration() < SHORTEST_STALE {
+                let message = "less than 3 s is no time in which to hear of the feed again";
+                findings.add(format!("{path}.revocations.max_stale"), message);
+            }
         }
         let token_types = self.types(path, findings);
         let keys = match (&self.jwks_uri, &self.jwks_file) {

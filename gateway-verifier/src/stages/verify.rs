@@ -16,6 +16,7 @@ use crate::config::{Binding, Origin};
 use crate::credentials::{Credentials, Scheme};
 use crate::rejection::Rejection;
 use crate::request::RequestView;
+use crate::revocations::Feeds;
 
 pub use rule::{TrustedIssuer, VerifyRule};
 
@@ -26,6 +27,7 @@ pub struct Verifier {
     tokens: Arc<TokenCache>,
     replay: Arc<ReplayWindow>,
     origins: Arc<[Origin]>,
+    feeds: Arc<Feeds>,
 }
 
 /// One presentation of a token.
@@ -59,7 +61,14 @@ impl Verifier {
         replay: Arc<ReplayWindow>,
         origins: Arc<[Origin]>,
     ) -> Self {
-        Self { issuers, tokens, replay, origins }
+        Self { issuers, tokens, replay, origins, feeds: Arc::default() }
+    }
+
+    /// The same, refusing what these feeds revoke.
+    #[must_use]
+    pub fn with_feeds(mut self, feeds: Arc<Feeds>) -> Self {
+        self.feeds = feeds;
+        self
     }
 
     /// Verifies the presented credentials against the rule of a route.
@@ -143,6 +152,10 @@ impl Verifier {
             );
         }
         let proof = self.check_possession(checks, trusted, caller)?;
+        // On every request, found in the cache or not: a token is revoked after it was verified.
+        if let Some(feed) = self.feeds.of(caller.issuer_name()) {
+            feed.check(caller.token(), checks.presented.now).map_err(Rejection::new)?;
+        }
         if !rule.scopes.is_subset_of(&claims.scopes) {
             let rejection = Rejection::new(ReasonCode::InsufficientScope);
             return Err(rejection.compared(rule.scopes.as_str(), claims.scopes.as_str()));

@@ -6,8 +6,20 @@ use std::collections::BTreeSet;
 use super::{members, metadata, normal_dependencies};
 
 const COMMON: &[&str] = &[
-    "audit", "cel", "config", "daemon", "evidence", "http", "identity", "issuers", "jws", "program", "proof",
-    "token", "wire",
+    "audit",
+    "cel",
+    "config",
+    "daemon",
+    "evidence",
+    "http",
+    "identity",
+    "issuers",
+    "jws",
+    "program",
+    "proof",
+    "token",
+    "token-endpoint",
+    "wire",
 ];
 
 /// Crate, and what it may use of ours. `*` stands for all of `common/` and the policies.
@@ -27,10 +39,26 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("evidence", &["identity", "http"]),
     ("token", &["identity", "jws", "proof"]),
     ("http", &["daemon"]),
+    // The caller's side of the token endpoint, which sidecar and gateway share.
+    ("token-endpoint", &["identity", "jws", "proof", "evidence", "wire", "http"]),
     ("issuers", &["identity", "jws", "token", "wire", "http"]),
     ("broker", &["*"]),
     // Not `token`: a sidecar carries tokens that it cannot read.
-    ("sidecar", &["identity", "jws", "proof", "evidence", "wire", "http", "config", "daemon", "program"]),
+    (
+        "sidecar",
+        &[
+            "identity",
+            "jws",
+            "proof",
+            "evidence",
+            "wire",
+            "http",
+            "config",
+            "daemon",
+            "program",
+            "token-endpoint",
+        ],
+    ),
     ("gateway-verifier", &["*"]),
     // No program: it talks to them over their sockets and files.
     (

@@ -1,0 +1,130 @@
+//! Who may read the feed, and what it says.
+//! Not here: what a gateway makes of it.
+
+use serde_json::{Value, json};
+use symbolon_e2e::http::{Answer, Call};
+use symbolon_e2e::issuer::{TestIssuer, decode};
+use symbolon_e2e::machine::now;
+use symbolon_e2e::programs::Broker;
+use symbolon_identity::Timestamp;
+use symbolon_jws::Algorithm;
+use symbolon_proof::{ProofKey, ProofRequest};
+
+use super::{FEED_POLICY, NOTES, local};
+
+struct Reader {
+    broker: Broker,
+    key: ProofKey,
+}
+
+impl Reader {
+    async fn start(policies: &str) -> Self {
+        let client = TestIssuer::new("tester").jwks().to_string();
+        let broker = Broker::start_clients(&[("tester", &client)], "", policies).await;
+        Self { broker, key: ProofKey::generate(Algorithm::Es256).unwrap() }
+    }
+
+    fn audience(&self) -> String {
+        format!("{}/v1/status", self.broker.url)
+    }
+
+    fn proof(&self, method: &str, target: &str, token: Option<&str>) -> String {
+        let request = ProofRequest { method, target_uri: target, access_token: token, nonce: None };
+        self.key.prove(&request, Timestamp::from_secs(now()).unwrap()).unwrap()
+    }
+
+    async fn buy(&self, resource: &str, with_proof: bool) -> Answer {
+        let fields = [("grant_type", "client_credentials"), ("resource", resource)];
+        let mut call = Call::form("/oauth2/token", &fields);
+        if with_proof {
+            call =
+                call.header("dpop", &self.proof("POST", &format!("{}/oauth2/token", self.broker.url), None));
+        }
+        call.send(self.broker.socket().as_path()).await.unwrap()
+    }
+
+    async fn read(&self, token: &str, query: &str) -> Answer {
+        let proof = self.proof("GET", &self.audience(), Some(token));
+        let call = Call::get(&format!("/v1/status?{query}"));
+        let call = call.header("authorization", &format!("DPoP {token}")).header("dpop", &proof);
+        call.send(self.broker.address).await.unwrap()
+    }
+}
+
+fn claims(page: &Answer) -> Value {
+    let text = String::from_utf8_lossy(&page.body).into_owned();
+    serde_json::from_slice(&decode(text.split('.').nth(1).unwrap())).unwrap()
+}
+
+#[tokio::test]
+async fn the_feed_is_signed_and_tells_each_revocation_once() {
+    let reader = Reader::start(FEED_POLICY).await;
+    let token = reader.buy(&reader.audience(), true).await.text("access_token");
+    let empty = reader.read(&token, "after=0").await;
+    assert_eq!((empty.status, empty.header("content-type").as_str()), (200, "application/jwt"));
+    let (header, said) =
+        (decode(String::from_utf8_lossy(&empty.body).split('.').next().unwrap()), claims(&empty));
+    assert!(String::from_utf8_lossy(&header).contains("symbolon-status+jwt"));
+    assert_eq!((&said["seq"], &said["revocations"]), (&json!(0), &json!([])));
+    assert_eq!((&said["iss"], &said["aud"]), (&json!(reader.broker.url), &json!(reader.audience())));
+    let order =
+        Call::json("/v1/revocations", &json!({"kind": "workload", "value": "spiffe://test.example/a"}));
+    assert_eq!(order.send(reader.broker.admin_socket().as_path()).await.unwrap().status, 200);
+    let said = claims(&reader.read(&token, "after=0&wait=10").await);
+    assert_eq!(said["revocations"][0]["value"], "spiffe://test.example/a");
+    let seq = said["seq"].as_u64().unwrap();
+    let later = claims(&reader.read(&token, &format!("after={seq}")).await);
+    assert_eq!((&later["seq"], &later["revocations"]), (&json!(seq), &json!([])));
+}
+
+#[tokio::test]
+async fn only_a_bound_token_for_the_feed_opens_it() {
+    let reader = Reader::start(FEED_POLICY).await;
+    let unbound = reader.buy(&reader.audience(), false).await;
+    assert_eq!((unbound.status, unbound.text("error").as_str()), (400, "invalid_dpop_proof"));
+    let token = reader.buy(&reader.audience(), true).await.text("access_token");
+    let other = reader.buy(NOTES, true).await.text("access_token");
+    let place = reader.broker.address;
+    let get = || Call::get("/v1/status?after=0");
+    let proof = |token: &str| reader.proof("GET", &reader.audience(), Some(token));
+    let spent = proof(&token);
+    let fresh = get().header("authorization", &format!("DPoP {token}")).header("dpop", &spent);
+    assert_eq!(fresh.clone().send(place).await.unwrap().status, 200);
+    for (what, call) in [
+        ("nothing", get()),
+        ("a bearer token", get().bearer(&token)),
+        ("no proof", get().header("authorization", &format!("DPoP {token}"))),
+        ("the same proof again", fresh),
+        (
+            "a token for another resource",
+            get().header("authorization", &format!("DPoP {other}")).header("dpop", &proof(&other)),
+        ),
+        (
+            "a proof for another token",
+            get().header("authorization", &format!("DPoP {token}")).header("dpop", &proof(&other)),
+        ),
+        (
+            "a proof for another place",
+            get()
+                .header("authorization", &format!("DPoP {token}"))
+                .header("dpop", &reader.proof("GET", "https://other.test/v1/status", Some(&token))),
+        ),
+        ("no token", get().header("authorization", "DPoP x").header("dpop", &proof("x"))),
+    ] {
+        let answer = call.send(place).await.unwrap();
+        assert_eq!(answer.status, 401, "{what}: {}", String::from_utf8_lossy(&answer.body));
+        assert!(answer.header("www-authenticate").starts_with("DPoP"), "{what}");
+        assert!(!answer.text("error_description").is_empty(), "{what}");
+    }
+    for query in ["after=x", "before=1", "after=1&after=2"] {
+        assert_eq!(reader.read(&token, query).await.status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn policy_says_who_may_follow() {
+    let reader = Reader::start("").await;
+    let answer = reader.buy(&reader.audience(), true).await;
+    assert_eq!((answer.status, answer.text("error").as_str()), (400, "access_denied"));
+    assert!(local().starts_with("spiffe://"));
+}
