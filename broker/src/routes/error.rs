@@ -59,6 +59,7 @@ const fn with_status(status: StatusCode, face: Face) -> Face {
 }
 
 /// The map.
+#[expect(clippy::too_many_lines, reason = "one exhaustive map, a line a refusal")]
 pub(crate) fn face(refusal: &Refusal) -> Face {
     use ErrorCode as Code;
     use ReasonCode as Reason;
