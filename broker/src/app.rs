@@ -3,6 +3,7 @@
 
 mod error;
 mod foundation;
+mod rehearsal;
 mod sockets;
 
 use std::path::PathBuf;
@@ -15,21 +16,22 @@ use symbolon_http::server::{Bound, Limits, Server, ServerMetrics};
 use symbolon_identity::{Audience, IssuerUrl};
 use symbolon_wire::paths;
 
-use crate::audit::Audit;
+use crate::attest::Attestors;
 use crate::inquiry::Inquirer;
 use crate::inspect::Inspector;
 use crate::issue::TokenService;
 use crate::limits::Gate;
-use crate::metrics::{PolicyMetrics, TokenMetrics};
+use crate::metrics::{KeyMetrics, PolicyMetrics, TokenMetrics};
 use crate::mint::Mint;
 use crate::own_tokens::OwnTokens;
 use crate::plan::{Plan, surroundings};
 use crate::policies::Policies;
 use crate::proofs::Proofs;
+use crate::proxies::Proxies;
 use crate::reload::PolicyReload;
 use crate::routes::door::Door;
 use crate::routes::{
-    self, Decisions, InspectRoutes, Metadata, Operators, Public, PublishedKeys, RevocationRoutes,
+    self, Decisions, InspectRoutes, KeysRoute, Metadata, Operators, OwnDecisions, Public, RevocationRoutes,
     StatusParts, StatusRoute, TokenRoute, token_endpoint,
 };
 use crate::store::LedgerMetrics;
@@ -55,6 +57,7 @@ pub struct App {
 struct Metrics {
     connections: ServerMetrics,
     ledger: LedgerMetrics,
+    keys: KeyMetrics,
     token: TokenMetrics,
     policies: PolicyMetrics,
 }
@@ -72,6 +75,14 @@ impl App {
     #[must_use]
     pub fn new(plan: Plan, ready_file: Option<PathBuf>) -> Self {
         Self { plan, ready_file }
+    }
+
+    /// Does what a start does with what is there already, without changing or binding anything: for `config validate`.
+    ///
+    /// # Errors
+    /// [`StartError`] if a start would fail on it.
+    pub async fn rehearse(self) -> Result<(), StartError> {
+        rehearsal::rehearse(self.plan).await
     }
 
     /// Runs until it is told to stop.
@@ -98,15 +109,19 @@ impl App {
         let metrics = Metrics::register(&mut registry, lifecycle, &plan);
         let sockets = Sockets::open(&plan.config.listen)?;
         let addresses = sockets.addresses(&plan.config.issuer)?;
+        let max_connections = usize::try_from(plan.config.limits.connections).unwrap_or(usize::MAX);
         let limits = Limits {
-            max_connections: usize::try_from(plan.config.limits.connections).unwrap_or(usize::MAX),
+            max_connections,
+            // Behind a proxy all callers share its address.
+            max_connections_per_peer: (!plan.config.listen.trusted_proxies.is_empty())
+                .then_some(max_connections),
             ..Limits::default()
         };
         let serving = Serving { lifecycle, limits, metrics: metrics.connections.clone() };
         let admin = Admin::new(readiness.clone(), readiness.clone(), Arc::new(registry));
         serving.server("admin", sockets.admin).serve(admin, lifecycle);
 
-        let foundation = Foundation::lay(&plan, &metrics, lifecycle).await?;
+        let foundation = Foundation::lay(&plan, &metrics, lifecycle, readiness).await?;
         foundation.announce(&addresses.issuer).await?;
         let service = Service::assemble(plan, &addresses.issuer, &foundation, &metrics)?;
         PolicyReload {
@@ -136,6 +151,7 @@ impl Metrics {
         Self {
             connections,
             ledger: LedgerMetrics::register(registry),
+            keys: KeyMetrics::register(registry),
             token: TokenMetrics::register(registry),
             policies,
         }
@@ -145,6 +161,25 @@ impl Metrics {
 impl Serving<'_> {
     fn server(&self, name: &'static str, bound: Bound) -> Server {
         Server::new(name, bound).limits(self.limits.clone()).metrics(self.metrics.clone())
+    }
+}
+
+fn inspector(
+    issuer: &IssuerUrl,
+    foundation: &Foundation,
+    (attestors, inquirer, policies, own): (Arc<Attestors>, Arc<Inquirer>, Arc<Policies>, Arc<OwnTokens>),
+) -> Inspector {
+    Inspector {
+        introspections: Proofs::new(issuer.join(paths::INTROSPECT)),
+        givings_back: Proofs::new(issuer.join(paths::REVOKE)),
+        attestors,
+        inquirer,
+        policies,
+        own,
+        revocations: Arc::clone(&foundation.revocations),
+        ledger: foundation.ledger.clone(),
+        repeats: Arc::clone(&foundation.repeats),
+        store: Arc::clone(&foundation.store),
     }
 }
 
@@ -162,7 +197,7 @@ impl Service {
         foundation: &Foundation,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let Plan { config, blueprint, foreign, groups, resources, local_times, policies, client, .. } = plan;
+        let Plan { config, blueprint, foreign, resources, local_times, client, .. } = plan;
         let ours = surroundings(issuer);
         let folder = issuer_keys(&config.store);
         let evidence = blueprint.issuer_settings(&ours)?;
@@ -180,11 +215,11 @@ impl Service {
         ));
         let subjects =
             Subjects { own: Arc::clone(&own), foreign: foreign.build(&presented, &ourselves, &resources) };
-        let metadata = Arc::new(Metadata::new(issuer, &resources.scopes()));
-        let policies = Arc::new(Policies::new(config.policies, local_times.names(), policies));
+        let metadata = Arc::new(Metadata::new(issuer, &resources.scopes(), &plan.schedule.algorithms));
+        let policies = Arc::new(Policies::new(config.policies, local_times.names(), plan.policies));
         let inquirer = Arc::new(Inquirer {
             resources,
-            groups,
+            groups: plan.groups,
             local_times,
             most_targets: usize::try_from(config.limits.targets).unwrap_or(usize::MAX),
         });
@@ -197,34 +232,22 @@ impl Service {
             inquirer: Arc::clone(&inquirer),
             policies: Arc::clone(&policies),
             mint: Mint::new(issuer.clone(), Arc::clone(&foundation.keys)),
-            audit: Audit {
-                ledger: foundation.ledger.clone(),
-                strangers: Arc::clone(&foundation.strangers),
-                metrics: metrics.token.clone(),
-            },
+            audit: foundation.audit(&metrics.token),
         };
         let gate = Arc::new(Gate::new(&config.limits));
-        let door = Door::new(Arc::clone(&gate), Arc::clone(&foundation.clock));
+        let proxies = Arc::new(Proxies::new(&config.listen));
+        let door = Door::new(Arc::clone(&gate), Arc::clone(&proxies), Arc::clone(&foundation.clock));
         let parts = StatusParts {
             own: Arc::clone(&own),
             keys: Arc::clone(&foundation.keys),
             revocations: Arc::clone(&foundation.revocations),
             clock: Arc::clone(&foundation.clock),
             gate,
+            proxies,
         };
         let status = Arc::new(StatusRoute::new(issuer, parts)?);
-        let keys = Arc::new(PublishedKeys::of(&foundation.keys)?);
-        let inspector = Inspector {
-            introspections: Proofs::new(issuer.join(paths::INTROSPECT)),
-            givings_back: Proofs::new(issuer.join(paths::REVOKE)),
-            attestors,
-            inquirer,
-            policies: Arc::clone(&policies),
-            own,
-            revocations: Arc::clone(&foundation.revocations),
-            ledger: foundation.ledger.clone(),
-            store: Arc::clone(&foundation.store),
-        };
+        let keys = Arc::clone(&foundation.keys);
+        let inspector = inspector(issuer, foundation, (attestors, inquirer, Arc::clone(&policies), own));
         let clock = Arc::clone(&foundation.clock);
         let inspect = Arc::new(InspectRoutes { inspector, door: door.clone(), clock });
         let token = Arc::new(TokenRoute { service, door, metrics: metrics.token.clone() });
@@ -238,9 +261,13 @@ impl Service {
         (public, attest, admin_api): (Bound, Option<Bound>, Option<Bound>),
     ) {
         let Self { public: served, policies } = self;
+        let token = Arc::clone(&served.token);
         let router = routes::public(served);
         serving.server("public", public).serve(router.clone(), serving.lifecycle);
         if let Some(attest) = attest {
+            let own =
+                OwnDecisions { store: Arc::clone(&foundation.store), policies: Arc::clone(&policies), token };
+            let router = router.merge(routes::own(Arc::new(own)));
             serving.server("attest", attest).serve(router, serving.lifecycle);
         }
         if let Some(admin_api) = admin_api {
@@ -253,7 +280,12 @@ impl Service {
                 store: Arc::clone(&store),
                 clock: Arc::clone(&foundation.clock),
             });
-            let router = routes::admin(Arc::new(Decisions { store, policies, operators }), revocations);
+            let desk = foundation.key_desk.clone();
+            let router = routes::admin(
+                Arc::new(Decisions { store, policies, operators }),
+                revocations,
+                Arc::new(KeysRoute { desk, operators }),
+            );
             serving.server("admin_socket", admin_api).serve(router, serving.lifecycle);
         }
     }

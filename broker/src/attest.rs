@@ -26,7 +26,28 @@ pub(crate) use mapping::MappingError;
 pub(crate) use unix::{DigestError, ProcessError};
 
 /// The answer of an attestor, boxed so that attestors of all kinds stand in one list.
-pub(crate) type AttestFuture<'a> = Pin<Box<dyn Future<Output = Result<Attested, Refusal>> + Send + 'a>>;
+pub(crate) type AttestFuture<'a> = Pin<Box<dyn Future<Output = Result<Attested, Unattested>> + Send + 'a>>;
+
+/// Why evidence does not stand for the caller.
+#[derive(Debug)]
+pub(crate) enum Unattested {
+    /// Nobody was attested.
+    Stranger(Refusal),
+    /// The evidence is genuine, and whoever presented it does not hold the key that it belongs to: it was stolen, or
+    /// its owner lost the key. Whose evidence it is is for the record only.
+    WrongKey {
+        /// Whose evidence it is; its presentation uses nothing up, or a thief could spend it.
+        owner: Box<Attested>,
+        /// The refusal.
+        refusal: Refusal,
+    },
+}
+
+impl From<Refusal> for Unattested {
+    fn from(refusal: Refusal) -> Self {
+        Self::Stranger(refusal)
+    }
+}
 
 /// Somebody who can vouch for workloads.
 pub(crate) trait Attestor: Debug + Send + Sync {
@@ -61,19 +82,19 @@ impl Attestors {
     /// Attests a caller by the one attestor that its evidence is for.
     ///
     /// # Errors
-    /// [`Refusal`] if no attestor or more than one would take the evidence, or if it does not pass.
+    /// [`Unattested`] if no attestor or more than one would take the evidence, or if it does not pass.
     pub(crate) async fn attest(
         &self,
         client: &PresentedClient,
         connection: &ConnectionInfo,
         key: Option<&ProvedKey>,
         now: Timestamp,
-    ) -> Result<Attested, Refusal> {
+    ) -> Result<Attested, Unattested> {
         let evidence = Evidence { credential: &client.credential, connection, key };
         let attestor = self.choose(&evidence, client.provider.as_deref())?;
         let attested = attestor.attest(evidence, now).await?;
         match &client.unverified_id {
-            Some(claimed) if !attested.is_called(claimed) => Err(Refusal::ClientMismatch),
+            Some(claimed) if !attested.is_called(claimed) => Err(Refusal::ClientMismatch.into()),
             _ => Ok(attested),
         }
     }

@@ -9,17 +9,19 @@ use symbolon_wire::{TokenAnswer, TokenType};
 
 use crate::metrics::TokenMetrics;
 use crate::mint::Minted;
-use crate::presented::{Presented, source_ip};
+use crate::presented::Presented;
 use crate::record::Receipt;
 use crate::refusal::Refusal;
+use crate::repeats::{Repeated, Repeats};
 use crate::routes::error::face;
-use crate::store::{Entry, Ledger, LedgerError, Verdict};
+use crate::store::{Conflict, Entry, Keep, Ledger, LedgerError, Verdict};
 
 /// Puts outcomes on record.
 #[derive(Debug)]
 pub(crate) struct Audit {
     pub(crate) ledger: Ledger,
     pub(crate) strangers: std::sync::Arc<RefusalCounters>,
+    pub(crate) repeats: std::sync::Arc<Repeats>,
     pub(crate) metrics: TokenMetrics,
 }
 
@@ -80,7 +82,7 @@ impl Issued {
 impl Refused {
     /// A refusal before anybody was attested.
     pub(crate) fn stranger(presented: &Presented, refusal: Refusal, now: Timestamp) -> Self {
-        Self::at_the_door(presented.id.clone(), source_ip(&presented.connection), refusal, now)
+        Self::at_the_door(presented.id.clone(), presented.source, refusal, now)
     }
 
     /// A refusal before the request was looked at.
@@ -117,23 +119,43 @@ impl Audit {
         let id = record.id.clone();
         let workload = record.caller.id.clone();
         let shadow = record.shadow.clone();
-        let entry = Entry::Decision { uses, record: Box::new(record) };
-        let answer = match self.ledger.record(entry).await {
-            Ok(Verdict::Recorded) => answer,
-            Ok(Verdict::Conflict(conflict)) => {
-                tracing::warn!(
-                    event.name = "evidence.conflict", reason = conflict.reason().as_str(), decision.id = %id,
-                    %workload, "evidence or a proof was presented again, or with another key"
-                );
-                Err(Refusal::Conflict(conflict))
-            }
+        self.metrics.count_failed(&record.failed_policies);
+        let whom = Repeated::of(&record);
+        let keep = self.keep(&whom, record.reason);
+        let entry = if keep == Keep::ALL {
+            Entry::Decision { uses, record: Box::new(record) }
+        } else {
+            Entry::Repeated { uses, record: Box::new(record), keep }
+        };
+        let (answer, is_recorded) = match self.ledger.record(entry).await {
+            Ok(Verdict::Recorded) => (answer, keep.as_meant),
+            Ok(Verdict::Conflict(conflict)) => (Err(Refusal::Conflict(conflict)), keep.as_conflict),
             Err(source) => return Err(AuditError::NotRecorded { id, source }),
         };
-        self.metrics.count(answer.as_ref().err().map(|refusal| face(refusal).reason));
+        let reason = answer.as_ref().err().map(|refusal| face(refusal).reason);
+        if let Some(reason) = reason {
+            self.repeats.count(&whom, reason, is_recorded);
+        }
+        if let Some(reason) = reason.filter(|reason| is_alarming(*reason)) {
+            tracing::warn!(
+                event.name = "evidence.conflict", reason = reason.as_str(), decision.id = %id, %workload,
+                "evidence or a proof was presented again, or with another key"
+            );
+        }
+        self.metrics.count(reason);
         if let Some(shadow) = &shadow {
             self.metrics.count_shadow(shadow);
         }
         Ok(Audited { id, answer })
+    }
+
+    /// What of a decision is put on record: a token always is, a refusal unless the caller got it many times just now.
+    fn keep(&self, whom: &Repeated, reason: Option<ReasonCode>) -> Keep {
+        let enough = |reason| self.repeats.are_enough(whom, reason);
+        Keep {
+            as_meant: !reason.is_some_and(enough),
+            as_conflict: !Conflict::ALL.iter().any(|conflict| enough(conflict.reason())),
+        }
     }
 
     fn count(&self, id: DecisionId, source: Option<IpAddr>, refusal: Refusal, now: Timestamp) -> Audited {
@@ -156,6 +178,14 @@ impl Audited {
     pub(crate) fn answer(&self) -> Result<&TokenAnswer, &Refusal> {
         self.answer.as_ref()
     }
+}
+
+/// Whether a refusal of an attested caller is a sign that evidence or a proof was stolen.
+pub(crate) const fn is_alarming(reason: ReasonCode) -> bool {
+    matches!(
+        reason,
+        ReasonCode::EvidenceKeyMismatch | ReasonCode::EvidenceReplayed | ReasonCode::ProofReplayed
+    )
 }
 
 fn answer_of(minted: &Minted) -> TokenAnswer {

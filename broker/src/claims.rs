@@ -36,9 +36,6 @@ pub(crate) enum ClaimError {
     /// The values are too long for a token.
     #[error("the values are longer than {MOST_BYTES} bytes together")]
     TooLong,
-    /// Two resources of one token give it different values.
-    #[error("two resources of the token give it different values")]
-    Contradiction,
     /// The facts cannot be handed to an expression.
     #[error("the facts cannot be read by an expression")]
     Facts,
@@ -70,27 +67,28 @@ impl ClaimMapping {
         Self { all }
     }
 
-    /// The claims of a caller in a token for all the resources with these mappings.
+    /// The claims of a token for a caller, which is for all that have these mappings.
     ///
     /// # Errors
     /// [`Refusal::ClaimUndetermined`] if one cannot be told: a token without it could mean something else to its reader.
-    pub(crate) fn of_all<'a>(
-        mappings: impl Iterator<Item = &'a Self>,
+    /// [`Refusal::InvalidTarget`] if two mappings give one claim different values: one reader would believe the other's.
+    pub(crate) fn together<'a>(
+        mappings: impl IntoIterator<Item = &'a Self>,
         attested: &Attested,
     ) -> Result<ExtraClaims, Refusal> {
         let mut claims = ExtraClaims::new();
+        let all: Vec<&(ClaimName, Program)> = mappings.into_iter().flat_map(|mapping| &mapping.all).collect();
+        if all.is_empty() {
+            return Ok(claims);
+        }
+        let bindings = attested.bindings();
         let mut room = MOST_BYTES;
-        let mut bindings = None;
-        for (name, program) in mappings.flat_map(|mapping| &mapping.all) {
-            let bindings = bindings.get_or_insert_with(|| attested.bindings());
-            let value = match bindings {
-                Ok(bindings) => evaluate(program, bindings, &mut room),
-                Err(_) => Err(ClaimError::Facts),
-            };
-            let undetermined = |source| Refusal::ClaimUndetermined { claim: name.clone(), source };
-            let value = value.map_err(undetermined)?;
+        for (name, program) in all {
+            let bindings = bindings.as_ref().map_err(|_| ClaimError::Facts);
+            let value = bindings.and_then(|bindings| evaluate(program, bindings, &mut room));
+            let value = value.map_err(|source| Refusal::ClaimUndetermined { claim: name.clone(), source })?;
             if claims.get(name.as_str()).is_some_and(|other| *other != value) {
-                return Err(undetermined(ClaimError::Contradiction));
+                return Err(Refusal::InvalidTarget("one of several that differ in a claim"));
             }
             claims.insert(name.as_str().to_owned(), value);
         }

@@ -46,7 +46,7 @@ pub fn run() -> ExitCode {
                 for warning in plan.warnings() {
                     let _ = writeln!(std::io::stderr(), "warning: {warning}");
                 }
-                ExitCode::SUCCESS
+                rehearse(plan)
             }
             Err(errors) => invalid(&errors),
         },
@@ -58,6 +58,18 @@ pub fn run() -> ExitCode {
 
 fn load(path: &Path) -> Result<Plan, ConfigErrors> {
     Plan::load(path, &Environment::of_process())
+}
+
+/// What a start would say to what is there already.
+fn rehearse(plan: Plan) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(NAME, &error, Exit::Unavailable),
+    };
+    match runtime.block_on(App::new(plan, None).rehearse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(NAME, &error, Exit::Invalid),
+    }
 }
 
 fn serve(options: &ServeOptions) -> ExitCode {

@@ -2,6 +2,7 @@
 //! Not here: what the sections become (`plan`).
 
 mod clients;
+mod keys;
 mod limits;
 mod listen;
 mod outbound;
@@ -19,8 +20,9 @@ use symbolon_daemon::telemetry::TelemetryConfig;
 use symbolon_identity::{GroupName, IssuerUrl, LocalTimeName, TrustDomain};
 
 pub use clients::ClientConfig;
+pub use keys::{KeysConfig, SigningAlgorithm};
 pub use limits::LimitsConfig;
-pub use listen::ListenConfig;
+pub use listen::{ForwardedHeader, ListenConfig};
 pub use outbound::OutboundConfig;
 pub use providers::{OidcConfig, OidcKeys, ProviderConfig, Replay, UnixConfig};
 pub use resources::{Binding, ExchangeMode, ResourceConfig};
@@ -40,6 +42,9 @@ pub struct Config {
     pub listen: ListenConfig,
     /// Where to remember.
     pub store: StoreConfig,
+    /// How signing keys come and go.
+    #[serde(default)]
+    pub keys: KeysConfig,
     /// Who vouches for workloads.
     #[serde(default)]
     pub trust_providers: Vec<ProviderConfig>,

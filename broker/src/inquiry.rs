@@ -10,7 +10,7 @@ use crate::attest::Attested;
 use crate::config::ExchangeMode;
 use crate::grants::TokenRequest;
 use crate::groups::Groups;
-use crate::presented::{Presented, source_ip};
+use crate::presented::Presented;
 use crate::proofs::ProvedKey;
 use crate::refusal::{Party, Refusal};
 use crate::resources::{Resource, Resources};
@@ -83,12 +83,12 @@ impl Inquirer {
         }
         let operates =
             |resource: &Arc<Resource>| mold.question(Action::Operate { resource: resource.policy.clone() });
-        let operated = passed_on.map(|passed_on| passed_on.addressed_to.as_slice()).unwrap_or_default();
+        let addressed = passed_on.map(|passed_on| passed_on.addressed_to.as_slice()).unwrap_or_default();
         Ok(Inquiry {
             scopes: shares.iter().flat_map(|share| share.scopes.iter().cloned()).collect(),
             resources: shares.into_iter().map(|share| share.resource).collect(),
             questions,
-            operated: operated
+            operated: addressed
                 .iter()
                 .map(|(party, resources)| (*party, resources.iter().map(operates).collect()))
                 .collect(),
@@ -117,7 +117,7 @@ impl Inquirer {
             principal: Principal::from(caller.attested.principal(self.groups.of(&caller.attested)?)),
             context: Context {
                 now,
-                source_ip: source_ip(&presented.connection),
+                source_ip: presented.source,
                 evidence_age: caller.attested.age(),
                 key_bound: caller.key.is_some(),
                 local: self.local_times.at(now),
@@ -141,6 +141,9 @@ impl Inquirer {
         // What one token says about its actors it says to all that it is for.
         if resources.windows(2).any(|pair| matches!(pair, [one, other] if one.exchange != other.exchange)) {
             return Err(Refusal::InvalidTarget("one of several that differ in `exchange`"));
+        }
+        if resources.windows(2).any(|pair| matches!(pair, [one, other] if one.algorithm != other.algorithm)) {
+            return Err(Refusal::InvalidTarget("one of several that differ in `algorithm`"));
         }
         if let Some(requested) = &request.scopes {
             let is_offered = |scope| resources.iter().any(|resource| resource.offered.contains(scope));

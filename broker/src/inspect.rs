@@ -6,9 +6,11 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use symbolon_audit::{Event, Outcome, Record};
 use symbolon_identity::Timestamp;
-use symbolon_token::{AudienceRule, Claims, Revocation, RevocationKind, UnverifiedToken, VerifiedToken};
+use symbolon_token::{
+    Actor, AudienceRule, Claims, Revocation, RevocationKind, UnverifiedToken, VerifiedToken,
+};
 
-use crate::attest::Attestors;
+use crate::attest::{Attestors, Unattested};
 use crate::grants::PresentedClient;
 use crate::inquiry::{Caller, Inquirer};
 use crate::own_tokens::OwnTokens;
@@ -16,7 +18,9 @@ use crate::policies::Policies;
 use crate::presented::Presented;
 use crate::proofs::{Proofs, ProvedKey};
 use crate::refusal::Refusal;
+use crate::repeats::{Repeated, Repeats};
 use crate::revoke::Revocations;
+use crate::routes::error::face;
 use crate::store::{Entry, Ledger, LedgerError, NewRevocation, Store, Use, Verdict};
 
 /// Answers about tokens.
@@ -30,6 +34,7 @@ pub(crate) struct Inspector {
     pub(crate) own: Arc<OwnTokens>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) ledger: Ledger,
+    pub(crate) repeats: Arc<Repeats>,
     pub(crate) store: Arc<dyn Store>,
 }
 
@@ -87,6 +92,7 @@ impl Inspector {
                 id: id.as_str().to_owned(),
                 expires_at: claims.expires_at,
                 bounded_by: None,
+                key: Some(token.key_thumbprint().to_string()),
             }),
             decision_id: Some(presented.id.clone()),
             ..Record::new(Event::TokenRevoked, now, outcome)
@@ -112,15 +118,54 @@ impl Inspector {
         proofs: &Proofs,
         presented: &Presented,
         now: Timestamp,
-    ) -> Result<(Caller, Vec<Use>), Refusal> {
+    ) -> Result<(Caller, Vec<Use>), InspectError> {
         let client = PresentedClient::parse(presented)?;
         let key = proofs.check(presented, now)?;
-        let attested = self.attestors.attest(&client, &presented.connection, key.as_ref(), now).await?;
+        let attested = self.attestors.attest(&client, &presented.connection, key.as_ref(), now).await;
+        let attested = match attested {
+            Ok(attested) => attested,
+            Err(Unattested::Stranger(refusal)) => return Err(refusal.into()),
+            Err(Unattested::WrongKey { owner, refusal }) => {
+                self.alarm(&Caller { attested: *owner, key }, &refusal, presented, now).await?;
+                return Err(refusal.into());
+            }
+        };
         let caller = Caller { attested, key };
         self.revocations.admit_caller(&caller, now)?;
         let proof = caller.key.as_ref().map(ProvedKey::once);
         let uses = caller.attested.uses().iter().cloned().chain(proof).collect();
         Ok((caller, uses))
+    }
+
+    /// Puts on record that somebody presents evidence without the key that it belongs to, as far as that is not on
+    /// record often enough.
+    async fn alarm(
+        &self,
+        owner: &Caller,
+        refusal: &Refusal,
+        presented: &Presented,
+        now: Timestamp,
+    ) -> Result<(), InspectError> {
+        let (whom, reason) = (Repeated::at(owner.attested.workload(), now), face(refusal).reason);
+        let is_recorded = !self.repeats.are_enough(&whom, reason);
+        if is_recorded {
+            let source = presented.source.map_or_else(|| "unix".to_owned(), |source| source.to_string());
+            let record = Record {
+                actor: Some(crate::record::actor(owner)),
+                reason: Some(reason),
+                decision_id: Some(presented.id.clone()),
+                source: Some(source),
+                ..Record::new(Event::TokenRefused, now, Outcome::Denied).with_detail("alarm", true)
+            };
+            self.put(Entry::Event(Box::new(record))).await?;
+        }
+        self.repeats.count(&whom, reason, is_recorded);
+        let workload = owner.attested.workload();
+        tracing::warn!(
+            event.name = "evidence.conflict", reason = reason.as_str(), decision.id = %presented.id, %workload,
+            "evidence was presented with another key"
+        );
+        Ok(())
     }
 
     /// The token that was presented, if it is a good one of ours.
@@ -146,7 +191,7 @@ impl Inspector {
         let own = caller.attested.workload().as_str();
         let names_it = claims.subject.as_str() == own
             || claims.client_id.as_ref().is_some_and(|client| client.as_str() == own)
-            || claims.actor.iter().flat_map(|actor| actor.chain()).any(|actor| actor.subject.as_str() == own);
+            || claims.actor.iter().flat_map(Actor::chain).any(|actor| actor.subject.as_str() == own);
         if names_it {
             return Ok(true);
         }
@@ -154,7 +199,7 @@ impl Inspector {
         let audiences: Vec<_> =
             claims.audiences.iter().filter_map(|audience| resources.of_audience(audience)).collect();
         let questions = self.inquirer.operates(caller, &audiences, presented, now)?;
-        Ok(self.policies.current().any(&questions).is_some())
+        Ok(self.policies.current().any(&questions, &mut Vec::new()).is_some())
     }
 
     async fn put(&self, entry: Entry) -> Result<(), InspectError> {

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use symbolon_daemon::Clock;
-use symbolon_identity::{DecisionId, Timestamp};
+use symbolon_http::server::ConnectionInfo;
+use symbolon_identity::{DecisionId, Timestamp, WorkloadId};
 
-use crate::attest::Attestors;
+use crate::attest::{Attestors, Unattested};
 use crate::audit::{Audit, AuditError, Audited, Issued, Refused};
-use crate::grants::TokenRequest;
+use crate::grants::{Credential, PresentedClient, TokenRequest};
 use crate::inquiry::{Asked, Caller, Inquirer};
 use crate::mint::{Grant, Mint, Minted};
 use crate::policies::Policies;
@@ -49,11 +50,15 @@ impl TokenService {
         let stranger = |refusal: Refusal| Refused::stranger(presented, refusal, now);
         let request = TokenRequest::parse(presented).map_err(stranger)?;
         let key = self.proofs.check(presented, now).map_err(stranger)?;
-        let attested = self
-            .attestors
-            .attest(&request.client, &presented.connection, key.as_ref(), now)
-            .await
-            .map_err(stranger)?;
+        let attested = self.attestors.attest(&request.client, &presented.connection, key.as_ref(), now).await;
+        let attested = match attested {
+            Ok(attested) => attested,
+            Err(Unattested::Stranger(refusal)) => return Err(stranger(refusal)),
+            Err(Unattested::WrongKey { owner, refusal }) => {
+                let receipt = Receipt::open(&Caller { attested: *owner, key }, &request, presented, now);
+                return Err(Refused::caller(refusal, receipt));
+            }
+        };
         let caller = Caller { attested, key };
         let mut receipt = Receipt::open(&caller, &request, presented, now);
         match self.grant_to_caller(caller, &request, presented, &mut receipt).await {
@@ -82,10 +87,18 @@ impl TokenService {
         let inquiry = self.inquirer.about(&asked)?;
         let policies = self.policies.current();
         receipt.ask(&inquiry, policies.fingerprint());
-        let permit = policies.decide(inquiry)?;
+        let permit = policies.decide(inquiry, &mut receipt.record.failed_policies)?;
         receipt.record.shadow = permit.shadow().cloned();
         let wanted = exchange.map(|exchange| exchange.wanted);
         self.mint.issue(Grant::bind(permit, caller, subject, wanted), now)
+    }
+
+    /// The workload at the other end of our Unix socket, if it is attested by that alone.
+    pub(crate) async fn peer(&self, connection: &ConnectionInfo) -> Option<WorkloadId> {
+        let client =
+            PresentedClient { unverified_id: None, provider: None, credential: Credential::Connection };
+        let attested = self.attestors.attest(&client, connection, None, self.now()).await.ok()?;
+        Some(attested.workload().clone())
     }
 
     /// Answers a request that is turned away before it is looked at.

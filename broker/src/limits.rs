@@ -17,22 +17,47 @@ const SOURCES: usize = 8192;
 /// One source may have at most one in so many of all requests under way: slow ones must not keep the others out.
 const SHARE: usize = 8;
 
-/// Lets requests in, or not.
+/// Bodies that may be on their way for each request that may be under way: an honest one arrives with its head.
+const ARRIVING: usize = 2;
+
+/// Lets requests in, or not. Each listener has a door of its own: what strangers do on the network must not keep the
+/// programs of this machine out.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    network: Door,
+    socket: Door,
+}
+
+#[derive(Debug)]
+struct Door {
     rates: Mutex<Rates>,
-    under_way: Arc<Mutex<UnderWay>>,
+    arriving: Arc<Mutex<Crowd>>,
+    under_way: Arc<Mutex<Crowd>>,
+}
+
+/// A request whose body may arrive now. It has no place among those under way yet, so that a slow one takes none.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    _arriving: Place,
+    source: Source,
+    under_way: Arc<Mutex<Crowd>>,
 }
 
 /// A request that was let in; it counts as under way until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Admission {
+    _under_way: Place,
+}
+
+/// A place in a crowd; it is given back when this is dropped.
+#[derive(Debug)]
+struct Place {
     source: Source,
-    under_way: Arc<Mutex<UnderWay>>,
+    crowd: Arc<Mutex<Crowd>>,
 }
 
 #[derive(Debug)]
-struct UnderWay {
+struct Crowd {
     most: usize,
     most_of_one: usize,
     all: usize,
@@ -56,10 +81,11 @@ enum Source {
 }
 
 impl Source {
-    fn of(connection: &ConnectionInfo) -> Self {
+    /// Whom a request counts for: its source if that can be told, else who connected.
+    fn of(connection: &ConnectionInfo, source: Option<IpAddr>) -> Self {
         match connection.peer() {
             Peer::Unix(peer) => Self::User(peer.uid()),
-            Peer::Tcp(address) => match address.ip().to_canonical() {
+            Peer::Tcp(address) => match source.unwrap_or(address.ip()).to_canonical() {
                 IpAddr::V4(address) => Self::V4(address),
                 IpAddr::V6(address) => Self::V6(u64::try_from(address.to_bits() >> 64).unwrap_or_default()),
             },
@@ -68,32 +94,66 @@ impl Source {
 }
 
 impl Gate {
-    /// A gate with these limits.
+    /// A gate with these limits, for each of its doors.
     pub(crate) fn new(limits: &LimitsConfig) -> Self {
+        Self { network: Door::new(limits), socket: Door::new(limits) }
+    }
+
+    /// Lets the body of a request arrive.
+    ///
+    /// # Errors
+    /// [`Refusal::RateLimited`] or [`Refusal::Busy`].
+    pub(crate) fn arrive(
+        &self,
+        connection: &ConnectionInfo,
+        source: Option<IpAddr>,
+    ) -> Result<Arrival, Refusal> {
+        let door = match connection.peer() {
+            Peer::Unix(_) => &self.socket,
+            Peer::Tcp(_) => &self.network,
+        };
+        door.arrive(Source::of(connection, source))
+    }
+}
+
+impl Door {
+    fn new(limits: &LimitsConfig) -> Self {
         let rates = Rates {
             interval: Duration::from_secs(1) / limits.requests_per_second.max(1),
             burst: limits.burst.max(1),
             sources: HashMap::new(),
         };
         let most = usize::try_from(limits.concurrent_requests.max(1)).unwrap_or(usize::MAX);
-        let most_of_one = most.div_ceil(SHARE);
-        let under_way = UnderWay { most, most_of_one, all: 0, sources: HashMap::new() };
-        Self { rates: Mutex::new(rates), under_way: Arc::new(Mutex::new(under_way)) }
+        Self {
+            rates: Mutex::new(rates),
+            arriving: Arc::new(Mutex::new(Crowd::new(most.saturating_mul(ARRIVING)))),
+            under_way: Arc::new(Mutex::new(Crowd::new(most))),
+        }
     }
 
-    /// Lets a request in.
-    ///
-    /// # Errors
-    /// [`Refusal::RateLimited`] or [`Refusal::Busy`].
-    pub(crate) fn admit(&self, connection: &ConnectionInfo) -> Result<Admission, Refusal> {
-        let source = Source::of(connection);
+    fn arrive(&self, source: Source) -> Result<Arrival, Refusal> {
         if !lock(&self.rates).allow(source, Instant::now()) {
             return Err(Refusal::RateLimited);
         }
-        if !lock(&self.under_way).enter(source) {
-            return Err(Refusal::Busy);
-        }
-        Ok(Admission { source, under_way: Arc::clone(&self.under_way) })
+        let arriving = Place::take(&self.arriving, source).ok_or(Refusal::Busy)?;
+        Ok(Arrival { _arriving: arriving, source, under_way: Arc::clone(&self.under_way) })
+    }
+}
+
+impl Arrival {
+    /// Lets the request in, once it has arrived.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`].
+    pub(crate) fn begin(self) -> Result<Admission, Refusal> {
+        let under_way = Place::take(&self.under_way, self.source).ok_or(Refusal::Busy)?;
+        Ok(Admission { _under_way: under_way })
+    }
+}
+
+impl Place {
+    fn take(crowd: &Arc<Mutex<Crowd>>, source: Source) -> Option<Self> {
+        lock(crowd).enter(source).then(|| Self { source, crowd: Arc::clone(crowd) })
     }
 }
 
@@ -101,13 +161,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Admission {
+impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.under_way).leave(self.source);
+        lock(&self.crowd).leave(self.source);
     }
 }
 
-impl UnderWay {
+impl Crowd {
+    /// A crowd of at most so many, and of one source at most its share of them.
+    fn new(most: usize) -> Self {
+        Self { most, most_of_one: most.div_ceil(SHARE), all: 0, sources: HashMap::new() }
+    }
+
     fn enter(&mut self, source: Source) -> bool {
         let of_one = self.sources.get(&source).copied().unwrap_or_default();
         if self.all >= self.most || of_one >= self.most_of_one {
@@ -189,7 +254,7 @@ mod tests {
 
     #[test]
     fn one_source_cannot_hold_all_that_may_be_under_way() {
-        let mut under_way = UnderWay { most: 16, most_of_one: 2, all: 0, sources: HashMap::new() };
+        let mut under_way = Crowd::new(16);
         let granted = (0..16).filter(|_| under_way.enter(Source::User(1))).count();
         assert_eq!(granted, 2);
         for user in 2..20 {
@@ -201,5 +266,35 @@ mod tests {
         assert!(under_way.enter(Source::User(30)));
         under_way.leave(Source::User(1));
         assert!(!under_way.sources.contains_key(&Source::User(1)), "nothing of it is left");
+    }
+
+    fn door(concurrent_requests: u32) -> Door {
+        Door::new(&LimitsConfig { concurrent_requests, ..LimitsConfig::default() })
+    }
+
+    #[test]
+    fn bodies_on_their_way_take_no_place_among_the_requests_under_way() {
+        let door = door(8);
+        let slow: Vec<Arrival> = (0..20).filter_map(|user| door.arrive(Source::User(user)).ok()).collect();
+        assert_eq!(slow.len(), 16, "and there is an end to them too");
+        assert_eq!(lock(&door.under_way).all, 0);
+        let mut slow = slow.into_iter();
+        let admissions: Vec<Admission> = slow.by_ref().filter_map(|arrival| arrival.begin().ok()).collect();
+        assert_eq!((admissions.len(), lock(&door.under_way).all), (8, 8));
+        assert_eq!(lock(&door.arriving).all, 0, "who has arrived is not on the way any more");
+        drop(admissions);
+        assert_eq!(lock(&door.under_way).all, 0);
+    }
+
+    #[test]
+    fn a_crowd_on_the_network_does_not_keep_the_programs_of_this_machine_out() {
+        let gate = Gate::new(&LimitsConfig { concurrent_requests: 1, ..LimitsConfig::default() });
+        let from = |port: u16| {
+            let address = std::net::SocketAddr::from(([192, 0, 2, 1], port));
+            ConnectionInfo::new(Peer::Tcp(address), false)
+        };
+        let _crowd: Vec<Arrival> = (0..8).filter_map(|port| gate.arrive(&from(port), None).ok()).collect();
+        assert!(matches!(gate.arrive(&from(9), None), Err(Refusal::Busy)));
+        assert!(gate.socket.arrive(Source::User(1)).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! What the token endpoint and the reload of policies count.
+//! What the token endpoint, the reload of policies and the signing keys count.
 //! Not here: metrics of connections, tasks and the store, which their owners register.
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,7 +10,10 @@ use std::time::Duration;
 use symbolon_daemon::Registry;
 use symbolon_daemon::metrics::duration_histogram;
 use symbolon_identity::ReasonCode;
-use symbolon_policies::Shadow;
+use symbolon_policies::{Effect, Shadow};
+
+use crate::keys::{KeyChange, KeyLife, Phase};
+use crate::policies::FailedPolicy;
 
 /// Answers of the token endpoint.
 #[derive(Debug, Clone)]
@@ -19,11 +22,17 @@ pub(crate) struct TokenMetrics {
     seconds: Histogram,
     unrecorded: Counter,
     shadow: Family<ShadowLabels, Counter>,
+    failed_policies: Family<PolicyLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ShadowLabels {
     verdict: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PolicyLabels {
+    effect: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +49,7 @@ impl TokenMetrics {
             seconds: duration_histogram(),
             unrecorded: Counter::default(),
             shadow: Family::default(),
+            failed_policies: Family::default(),
         };
         let help = "Answers of the token endpoint, by outcome and reason code";
         registry.register("broker_token_answers", help, metrics.answers.clone());
@@ -50,7 +60,20 @@ impl TokenMetrics {
         let help =
             "Decisions that policies in shadow mode would have changed, by what they would have made of them";
         registry.register("broker_shadow_verdicts", help, metrics.shadow.clone());
+        let help = "Policies that could not be evaluated for a decision, by what they would do";
+        registry.register("broker_policy_errors", help, metrics.failed_policies.clone());
         metrics
+    }
+
+    /// Counts policies that could not be evaluated.
+    pub(crate) fn count_failed(&self, policies: &[FailedPolicy]) {
+        for policy in policies {
+            let effect = match policy.effect {
+                Effect::Permit => "permit",
+                Effect::Forbid => "forbid",
+            };
+            self.failed_policies.get_or_create(&PolicyLabels { effect }).inc();
+        }
     }
 
     /// Counts a decision that policies in shadow mode would have changed.
@@ -120,5 +143,56 @@ impl PolicyMetrics {
     /// Notes the number of policies in force.
     pub(crate) fn set(&self, policies: usize) {
         self.policies.set(i64::try_from(policies).unwrap_or(i64::MAX));
+    }
+}
+
+/// The signing keys.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyMetrics {
+    keys: Family<PhaseLabels, Gauge>,
+    changes: Family<ChangeLabels, Counter>,
+    failures: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangeLabels {
+    change: &'static str,
+}
+
+impl KeyMetrics {
+    /// Adds the families to `registry`.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics =
+            Self { keys: Family::default(), changes: Family::default(), failures: Counter::default() };
+        registry.register("broker_signing_keys", "Signing keys by phase of life", metrics.keys.clone());
+        let help = "Changes to the signing keys";
+        registry.register("broker_signing_key_changes", help, metrics.changes.clone());
+        let help = "Changes to the signing keys that were due and failed";
+        registry.register("broker_signing_key_failures", help, metrics.failures.clone());
+        metrics
+    }
+
+    /// Notes the keys.
+    pub(crate) fn show(&self, keys: &[KeyLife]) {
+        for phase in [Phase::Published, Phase::Active, Phase::Retired] {
+            let count = keys.iter().filter(|key| key.phase() == phase).count();
+            let labels = PhaseLabels { phase: phase.as_str() };
+            self.keys.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Counts a change.
+    pub(crate) fn changed(&self, change: &KeyChange) {
+        self.changes.get_or_create(&ChangeLabels { change: change.as_str() }).inc();
+    }
+
+    /// Counts a change that failed.
+    pub(crate) fn failed(&self) {
+        self.failures.inc();
     }
 }

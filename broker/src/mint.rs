@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use symbolon_identity::{IssuerUrl, Scopes, Timestamp, TokenId};
-use symbolon_jws::{base64url, random_bytes};
+use symbolon_jws::{Thumbprint, base64url, random_bytes};
 use symbolon_policies::PolicyId;
 use symbolon_token::{Actor, Claims, Confirmation, ExtraClaims, SignedToken, TokenType, sign};
 
@@ -66,9 +66,12 @@ pub(crate) struct TokenNote {
     pub(crate) expires_at: Timestamp,
     /// What set its end.
     pub(crate) bounded_by: Bound,
-    /// The claims that its resource added.
+    /// The claims that its resources added.
     #[serde(default, skip_serializing_if = "ExtraClaims::is_empty")]
     pub(crate) claims: ExtraClaims,
+    /// The key that signed it; none in records from before keys were noted.
+    #[serde(default)]
+    pub(crate) key: Option<Thumbprint>,
 }
 
 /// What sets the end of a token.
@@ -164,7 +167,7 @@ impl Mint {
         // INVARIANT: base64url is printable ASCII, which is all that a token id asks for.
         let id = TokenId::parse(&id).map_err(|_| symbolon_jws::CryptoError)?;
         let mappings = permit.resources().iter().map(|resource| &resource.claims);
-        let extra = ClaimMapping::of_all(mappings, &caller.attested)?;
+        let extra = ClaimMapping::together(mappings, &caller.attested)?;
         let key = caller.key.as_ref().map(crate::proofs::ProvedKey::thumbprint);
         let audiences = permit.resources().iter().map(|resource| resource.audience.clone());
         let (subject, passed_on) = subject.into_parts();
@@ -183,7 +186,9 @@ impl Mint {
             expires_at,
             extra: extra.clone(),
         };
-        let token = sign(&claims, TokenType::AccessToken, self.keys.active()).map_err(Refusal::Signing)?;
+        let algorithm = permit.algorithm();
+        let signer = self.keys.signer(algorithm).ok_or(Refusal::NoSigningKey(algorithm))?;
+        let token = sign(&claims, TokenType::AccessToken, &signer).map_err(Refusal::Signing)?;
         Ok(Minted {
             token,
             lifetime: expires_at.saturating_since(now),
@@ -191,7 +196,7 @@ impl Mint {
             scopes: permit.scopes().clone(),
             kind: wanted,
             policies: permit.policies().to_vec(),
-            note: TokenNote { id, expires_at, bounded_by, claims: extra },
+            note: TokenNote { id, expires_at, bounded_by, key: Some(signer.thumbprint()), claims: extra },
         })
     }
 }

@@ -2,6 +2,7 @@
 //! Not here: sockets, the store, tasks (`app`).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use symbolon_config::{ConfigErrors, Environment};
 use symbolon_daemon::{Clock, SystemClock};
@@ -14,7 +15,7 @@ use crate::attest::{Blueprint, Surroundings};
 use crate::config::{Config, StoreConfig};
 use crate::findings::Findings;
 use crate::groups::Groups;
-use crate::keys::Seal;
+use crate::keys::{Schedule, Seal};
 use crate::policies::CurrentSet;
 use crate::resources::Resources;
 use crate::routes::token_endpoint;
@@ -24,7 +25,8 @@ use crate::subject::ForeignPlan;
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) config: Config,
-    pub(crate) seal: Seal,
+    pub(crate) seal: Arc<Seal>,
+    pub(crate) schedule: Schedule,
     pub(crate) blueprint: Blueprint,
     pub(crate) foreign: ForeignPlan,
     pub(crate) groups: Groups,
@@ -75,6 +77,7 @@ impl Plan {
         let foreign = ForeignPlan::draw(config, findings);
         let groups = Groups::build(&config.groups, findings);
         let resources = Resources::build(&config.resources, findings);
+        let schedule = Schedule::build(config, findings);
         check_the_rest(config, findings);
         let seal = seal(&config.store, findings);
         let local_times = local_times(config, findings);
@@ -85,7 +88,8 @@ impl Plan {
         }
         Some(Self {
             config: config.clone(),
-            seal: seal?,
+            seal: Arc::new(seal?),
+            schedule,
             blueprint,
             foreign,
             groups,
@@ -103,6 +107,18 @@ pub(crate) fn surroundings(issuer: &IssuerUrl) -> Surroundings {
 }
 
 fn check_the_rest(config: &Config, findings: &mut Findings) {
+    // Our routes stand below this path, where other characters have a meaning of their own.
+    let path = config.issuer.as_str().splitn(4, '/').nth(3).unwrap_or_default();
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if !path.split('/').all(is_plain) && !path.is_empty() {
+        findings.add("issuer", "the segments of its path are not empty, not `.` or `..`, and hold only letters, digits, `-`, `.`, `_` and `~`");
+    }
+    for (index, network) in config.outbound.allow.iter().enumerate() {
+        if network.prefix_len() < network.max_prefix_len() && AddressPolicy::opens_special(network) {
+            let problem = "opens link-local addresses or a metadata service, which gives credentials to whoever reaches it; only a single address (/32, /128) may";
+            findings.add(format!("outbound.allow[{index}]"), problem);
+        }
+    }
     let limits = &config.limits;
     for (name, value) in [
         ("requests_per_second", limits.requests_per_second),
@@ -127,6 +143,12 @@ fn check_the_rest(config: &Config, findings: &mut Findings) {
             findings.add(format!("listen.{name}"), "the path of a socket is absolute");
         }
     }
+}
+
+/// Whether a path segment is made of unreserved characters (RFC 3986 §2.3) and is no step to elsewhere.
+fn is_plain(segment: &str) -> bool {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(unreserved)
 }
 
 fn seal(store: &StoreConfig, findings: &mut Findings) -> Option<Seal> {

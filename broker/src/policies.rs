@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
 use symbolon_identity::{LocalTimeName, Scopes};
-use symbolon_jws::{base64url, sha256};
-use symbolon_policies::{PolicyErrors, PolicyId, PolicySet, Question, Shadow};
+use symbolon_jws::{Algorithm, base64url, sha256};
+use symbolon_policies::{Denial, Effect, PolicyErrors, PolicyId, PolicySet, Question, Shadow};
 
 use crate::inquiry::Inquiry;
 use crate::refusal::Refusal;
@@ -28,6 +29,15 @@ pub(crate) struct Policies {
 pub(crate) struct CurrentSet {
     set: PolicySet,
     fingerprint: String,
+}
+
+/// A policy that could not be evaluated: a permit of this kind does not count, a forbid denies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FailedPolicy {
+    /// Which one.
+    pub(crate) id: PolicyId,
+    /// What it would do.
+    pub(crate) effect: Effect,
 }
 
 /// Proof that policy permits a whole request: all of its scopes. Made only by [`CurrentSet::decide`].
@@ -62,10 +72,9 @@ impl Policies {
         &self.local_times
     }
 
-    /// Puts another set in force; says whether it differs from the one before.
-    pub(crate) fn replace(&self, set: CurrentSet) -> bool {
-        let fingerprint = set.fingerprint.clone();
-        self.current.swap(Arc::new(set)).fingerprint != fingerprint
+    /// Puts another set in force.
+    pub(crate) fn replace(&self, set: CurrentSet) {
+        self.current.store(Arc::new(set));
     }
 }
 
@@ -113,21 +122,21 @@ impl CurrentSet {
     }
 
     /// Puts all questions of an inquiry; all must be permitted, and of a token that is addressed to resources the
-    /// caller must operate one.
+    /// caller must operate one. Adds what could not be evaluated to `failed`.
     ///
     /// # Errors
     /// [`Refusal::NotAddressed`] if it operates none, [`Refusal::Denied`] or [`Refusal::Undetermined`] for the first
     /// question that is not permitted.
-    pub(crate) fn decide(&self, inquiry: Inquiry) -> Result<Permit, Refusal> {
+    pub(crate) fn decide(&self, inquiry: Inquiry, failed: &mut Vec<FailedPolicy>) -> Result<Permit, Refusal> {
         let mut policies = Vec::new();
         let (mut ceiling, mut max_actors): (Option<Duration>, Option<u32>) = (None, None);
         let mut shadow = None;
         for (party, questions) in inquiry.operated() {
-            let operates = self.any(questions).ok_or(Refusal::NotAddressed { party: *party })?;
+            let operates = self.any(questions, failed).ok_or(Refusal::NotAddressed { party: *party })?;
             policies.extend_from_slice(operates.policies());
         }
         for question in inquiry.questions() {
-            let permit = self.set.decide(question).into_result()?;
+            let permit = self.answer(question, failed)?;
             policies.extend_from_slice(permit.policies());
             ceiling = ceiling.into_iter().chain(permit.ceiling()).min();
             max_actors = max_actors.into_iter().chain(permit.max_actors()).min();
@@ -139,9 +148,32 @@ impl CurrentSet {
         Ok(Permit { resources, scopes, policies, ceiling, max_actors, shadow })
     }
 
-    /// The first permit for one of these questions.
-    pub(crate) fn any(&self, questions: &[Question]) -> Option<symbolon_policies::Permit> {
-        questions.iter().find_map(|question| self.set.decide(question).into_result().ok())
+    /// The first permit for one of these questions. Adds what could not be evaluated to `failed`.
+    pub(crate) fn any(
+        &self,
+        questions: &[Question],
+        failed: &mut Vec<FailedPolicy>,
+    ) -> Option<symbolon_policies::Permit> {
+        questions.iter().find_map(|question| self.answer(question, failed).ok())
+    }
+
+    fn answer(
+        &self,
+        question: &Question,
+        failed: &mut Vec<FailedPolicy>,
+    ) -> Result<symbolon_policies::Permit, Denial> {
+        let decided = self.set.decide(question).into_result();
+        self.note(decided.as_ref().map_or_else(Denial::errors, |permit| permit.errors()), failed);
+        decided
+    }
+
+    fn note(&self, errors: &[PolicyId], failed: &mut Vec<FailedPolicy>) {
+        for id in errors {
+            let known = failed.iter().any(|other| other.id == *id);
+            if let Some(effect) = self.set.effect(id).filter(|_| !known) {
+                failed.push(FailedPolicy { id: id.clone(), effect });
+            }
+        }
     }
 }
 
@@ -149,6 +181,12 @@ impl Permit {
     /// The resources that it permits, at least one.
     pub(crate) fn resources(&self) -> &[Arc<Resource>] {
         &self.resources
+    }
+
+    /// What the token is signed with: all resources of one token agree about it.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        // INVARIANT: an inquiry is about one resource or more.
+        self.resources.first().map_or(Algorithm::Es256, |resource| resource.algorithm)
     }
 
     /// The most actors that policy lets the token name.

@@ -17,6 +17,8 @@ pub(crate) struct Presented {
     pub(crate) form: TokenForm,
     /// The facts about the connection.
     pub(crate) connection: ConnectionInfo,
+    /// The address that it comes from, if that can be told.
+    pub(crate) source: Option<IpAddr>,
     /// The `DPoP` header, if there was exactly one.
     pub(crate) proof: Option<SecretString>,
 }

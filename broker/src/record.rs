@@ -12,7 +12,8 @@ use crate::attest::Method;
 use crate::grants::{Target, TokenRequest};
 use crate::inquiry::{Caller, Inquiry};
 use crate::mint::{Minted, TokenNote};
-use crate::presented::{Presented, source_ip};
+use crate::policies::FailedPolicy;
+use crate::presented::Presented;
 use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
 use crate::store::Use;
@@ -51,6 +52,9 @@ pub(crate) struct DecisionRecord {
     pub(crate) scopes: Scopes,
     /// The policies that decided.
     pub(crate) policies: Vec<PolicyId>,
+    /// The policies that could not be evaluated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) failed_policies: Vec<FailedPolicy>,
     /// The content of the policy set that was asked.
     pub(crate) policy_set: Option<String>,
     /// What policies in shadow mode would have changed.
@@ -100,12 +104,13 @@ impl Receipt {
             caller: attested.principal(std::collections::BTreeSet::new()),
             method: attested.method(),
             key: key.as_ref().map(ProvedKey::thumbprint),
-            source: source_ip(&presented.connection),
+            source: presented.source,
             target: request.targets.iter().map(Target::as_str).collect::<Vec<_>>().join(" "),
             resources: Vec::new(),
             exchange: None,
             scopes: request.scopes.clone().unwrap_or_default(),
             policies: Vec::new(),
+            failed_policies: Vec::new(),
             policy_set: None,
             shadow: None,
             questions: Vec::new(),
@@ -171,6 +176,7 @@ impl DecisionRecord {
     pub(crate) fn refuse(&mut self, reason: ReasonCode) {
         self.outcome = Outcome::Refused;
         self.reason = Some(reason);
+        self.detail = None;
         self.token = None;
         self.policies.clear();
     }
@@ -214,10 +220,14 @@ impl DecisionRecord {
             id: token.id.as_str().to_owned(),
             expires_at: token.expires_at,
             bounded_by: Some(token.bounded_by.as_str().to_owned()),
+            key: token.key.map(|key| key.to_string()),
         });
         record.policies = self.policies.iter().take(64).map(|policy| policy.as_str().to_owned()).collect();
         if let Some(shadow) = &self.shadow {
             record = record.with_detail("shadow", shadow.as_str());
+        }
+        if self.reason == Some(ReasonCode::EvidenceKeyMismatch) {
+            record = record.with_detail("alarm", true);
         }
         record.source = Some(self.source.map_or_else(|| "unix".to_owned(), |source| source.to_string()));
         record

@@ -42,7 +42,7 @@ pub(crate) enum Refusal {
     OriginNotAllowed,
     /// There is an `Authorization` header: another way to authenticate, which is not offered.
     #[error("the request carries an `Authorization` header")]
-    AuthorizationHeader,
+    AuthorizationHeader(Scheme),
     /// The grant type is not offered.
     #[error("the grant type is not supported")]
     UnsupportedGrantType,
@@ -73,6 +73,9 @@ pub(crate) enum Refusal {
     /// An issuer's token does not verify.
     #[error("the evidence is refused")]
     Evidence(#[source] IssuerError),
+    /// The evidence is a token with which an actor acts for its subject.
+    #[error("the evidence names an actor: a delegated token is no evidence of its subject")]
+    EvidenceDelegated,
     /// The evidence is bound to a key that the caller did not prove.
     #[error("the evidence is bound to another key")]
     EvidenceBound,
@@ -219,6 +222,9 @@ pub(crate) enum Refusal {
     /// Something was used before, or belongs to another key.
     #[error("the store says: {0:?}")]
     Conflict(Conflict),
+    /// There is no key for the resource's algorithm.
+    #[error("no key signs with {0}")]
+    NoSigningKey(symbolon_jws::Algorithm),
     /// We cannot sign.
     #[error("the token cannot be signed")]
     Signing(#[source] TokenError),
@@ -263,6 +269,35 @@ impl Refusal {
             | Self::ExchangeDenied(denial)
             | Self::ExchangeUndetermined(denial) => Some(denial),
             _ => None,
+        }
+    }
+}
+
+/// The scheme of an `Authorization` header that a client sent, as far as we can name it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// RFC 7617.
+    Basic,
+    /// RFC 6750.
+    Bearer,
+    /// RFC 9449.
+    Dpop,
+    /// Anything else.
+    Other,
+}
+
+impl Scheme {
+    /// The scheme of a header's value.
+    pub(crate) fn of(value: &[u8]) -> Self {
+        let scheme = value.split(|byte| *byte == b' ').next().unwrap_or_default();
+        if scheme.eq_ignore_ascii_case(b"basic") {
+            Self::Basic
+        } else if scheme.eq_ignore_ascii_case(b"bearer") {
+            Self::Bearer
+        } else if scheme.eq_ignore_ascii_case(b"dpop") {
+            Self::Dpop
+        } else {
+            Self::Other
         }
     }
 }

@@ -19,6 +19,9 @@ const SETTLING: Duration = Duration::from_millis(100);
 /// So often we look before we give up until the next change.
 const SETTLING_LOOKS: u32 = 50;
 
+/// So long after a set could not be put on record it is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
 /// Keeps the policies in force up to date.
 #[derive(Debug)]
 pub(crate) struct PolicyReload {
@@ -35,21 +38,23 @@ impl PolicyReload {
         let mut asked = lifecycle.reloads();
         lifecycle.spawn_background("policy_reload", async move {
             // What changed between the first load and the first look of the watch would otherwise never be seen.
-            self.reload().await;
+            let mut is_settled = self.reload().await;
             loop {
                 tokio::select! {
                     () = watch.changed() => {}
                     () = asked.next() => {}
+                    () = tokio::time::sleep(RETRY), if !is_settled => {}
                 }
-                self.reload().await;
+                is_settled = self.reload().await;
             }
         });
     }
 
-    async fn reload(&self) {
-        let Some(loaded) = self.load_settled().await else { return };
-        let record = match loaded {
-            Ok(set) => self.adopt(set),
+    /// Loads what the folder holds and puts it in force, or says why not; false if that has to be tried again.
+    async fn reload(&self) -> bool {
+        let Some(loaded) = self.load_settled().await else { return true };
+        match loaded {
+            Ok(set) => self.adopt(set).await,
             Err(errors) => {
                 self.metrics.refused();
                 let problems = errors.to_string();
@@ -59,13 +64,10 @@ impl PolicyReload {
                     "the changed policies are not valid, the last good ones stay in force"
                 );
                 let first: String = problems.chars().take(1024).collect();
-                Some(self.event(Event::PoliciesRefused, Outcome::Failed).with_detail("problems", first))
+                let record = self.event(Event::PoliciesRefused, Outcome::Failed);
+                self.is_on_record(record.with_detail("problems", first)).await;
+                true
             }
-        };
-        if let Some(record) = record
-            && self.ledger.record(Entry::Event(Box::new(record))).await.is_err()
-        {
-            tracing::error!(event.name = "policies.unrecorded", "a reload of the policies is not on record");
         }
     }
 
@@ -95,22 +97,40 @@ impl PolicyReload {
             .ok()
     }
 
-    fn adopt(&self, set: CurrentSet) -> Option<Record> {
+    /// Puts a set in force once that is on record: whoever asks later which policies decided must find them there.
+    async fn adopt(&self, set: CurrentSet) -> bool {
         let (policies, fingerprint) = (set.len(), set.fingerprint().to_owned());
-        set.log_warnings();
-        let changed = self.policies.replace(set);
-        self.metrics.loaded(policies);
-        if !changed {
-            return None;
+        if self.policies.current().fingerprint() == fingerprint {
+            self.metrics.loaded(policies);
+            return true;
         }
+        let record = self.event(Event::PoliciesReloaded, Outcome::Success);
+        let record = record.with_detail("policies", policies).with_detail("policy_set", fingerprint.as_str());
+        if !self.is_on_record(record).await {
+            self.metrics.refused();
+            return false;
+        }
+        set.log_warnings();
+        self.policies.replace(set);
+        self.metrics.loaded(policies);
         tracing::info!(
             event.name = "policies.reloaded",
             policies,
             policy_set = fingerprint,
             "other policies are in force"
         );
-        let record = self.event(Event::PoliciesReloaded, Outcome::Success);
-        Some(record.with_detail("policies", policies).with_detail("policy_set", fingerprint))
+        true
+    }
+
+    async fn is_on_record(&self, record: Record) -> bool {
+        let recorded = self.ledger.record(Entry::Event(Box::new(record))).await;
+        if let Err(error) = recorded {
+            tracing::error!(
+                event.name = "policies.unrecorded", %error,
+                "a reload of the policies is not on record, the last good ones stay in force"
+            );
+        }
+        recorded.is_ok()
     }
 
     fn event(&self, event: Event, outcome: Outcome) -> Record {

@@ -1,15 +1,16 @@
 //! What tokens are issued for, and how callers name it.
 //! Not here: who may have a token; policies say that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_identity::{Audience, IdentityError, IssuerUrl, ResourceName, Scope, Scopes};
+use symbolon_jws::Algorithm;
 use symbolon_wire::{paths, status};
 
 use crate::claims::ClaimMapping;
-use crate::config::{Binding, ExchangeMode, ResourceConfig};
+use crate::config::{Binding, ExchangeMode, ResourceConfig, SigningAlgorithm};
 use crate::findings::Findings;
 use crate::grants::Target;
 use crate::refusal::Refusal;
@@ -40,10 +41,12 @@ pub(crate) struct Resource {
     pub(crate) offered: Scopes,
     /// The longest life of its tokens.
     pub(crate) ttl: Duration,
-    /// The claims that it adds to its tokens.
-    pub(crate) claims: ClaimMapping,
     /// What an exchange makes for it.
     pub(crate) exchange: ExchangeMode,
+    /// The claims that it adds to its tokens.
+    pub(crate) claims: ClaimMapping,
+    /// What its tokens are signed with.
+    pub(crate) algorithm: Algorithm,
     binding: Binding,
     default: Scopes,
 }
@@ -138,9 +141,10 @@ fn feed(issuer: &IssuerUrl) -> Result<ResourceConfig, IdentityError> {
         default_scopes: scopes.clone(),
         scopes,
         groups: BTreeSet::new(),
+        claims: BTreeMap::new(),
         binding: Binding::Dpop,
         exchange: ExchangeMode::Delegate,
-        claims: std::collections::BTreeMap::new(),
+        algorithm: SigningAlgorithm::default(),
         token_ttl: symbolon_config::HumanDuration::from_secs(300),
     })
 }
@@ -152,8 +156,9 @@ impl Resource {
             audience: config.audience.clone(),
             offered: config.scopes.iter().cloned().collect(),
             ttl: config.token_ttl.as_duration(),
-            claims,
             exchange: config.exchange,
+            claims,
+            algorithm: config.algorithm.into(),
             binding: config.binding,
             default: config.default_scopes.iter().cloned().collect(),
         }

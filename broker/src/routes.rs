@@ -6,6 +6,7 @@ pub(crate) mod door;
 pub(crate) mod error;
 mod inspect;
 mod jwks;
+mod keys;
 mod metadata;
 mod operators;
 mod revocations;
@@ -19,9 +20,11 @@ use axum::routing::{get, post};
 use symbolon_identity::IssuerUrl;
 use symbolon_wire::{paths, well_known_inserted};
 
-pub(crate) use decisions::Decisions;
+use crate::keys::SigningRing;
+
+pub(crate) use decisions::{Decisions, OwnDecisions};
 pub(crate) use inspect::InspectRoutes;
-pub(crate) use jwks::{PublishError, PublishedKeys};
+pub(crate) use keys::KeysRoute;
 pub(crate) use metadata::{Metadata, token_endpoint};
 pub(crate) use operators::Operators;
 pub(crate) use revocations::RevocationRoutes;
@@ -32,7 +35,7 @@ pub(crate) use token::TokenRoute;
 #[derive(Debug, Clone)]
 pub(crate) struct Public {
     pub(crate) metadata: Arc<Metadata>,
-    pub(crate) keys: Arc<PublishedKeys>,
+    pub(crate) keys: Arc<SigningRing>,
     pub(crate) token: Arc<TokenRoute>,
     pub(crate) inspect: Arc<InspectRoutes>,
     pub(crate) status: Arc<StatusRoute>,
@@ -43,8 +46,11 @@ pub(crate) fn public(public: Public) -> Router {
     let Public { metadata, keys, token, inspect, status } = public;
     let path = issuer_path(metadata.issuer());
     let inspections = Router::new()
-        .route(&format!("{path}{}", paths::INTROSPECT), post(inspect::introspect))
-        .route(&format!("{path}{}", paths::REVOKE), post(inspect::revoke))
+        .route(
+            &format!("{path}{}", paths::INTROSPECT),
+            post(inspect::introspect).fallback(door::method_not_allowed),
+        )
+        .route(&format!("{path}{}", paths::REVOKE), post(inspect::revoke).fallback(door::method_not_allowed))
         .with_state(inspect);
     let mut documents = Router::new();
     for well_known in [paths::OPENID_CONFIGURATION, paths::AUTHORIZATION_SERVER_METADATA] {
@@ -55,17 +61,38 @@ pub(crate) fn public(public: Public) -> Router {
     documents
         .with_state(metadata)
         .route(&format!("{path}{}", paths::JWKS), get(jwks::serve).with_state(keys))
-        .route(&format!("{path}{}", paths::TOKEN), post(token::serve).with_state(token))
+        .route(
+            &format!("{path}{}", paths::TOKEN),
+            post(token::serve).fallback(door::method_not_allowed).with_state(token),
+        )
         .route(&format!("{path}{}", paths::STATUS), get(status::serve).with_state(status))
         .merge(inspections)
 }
 
 /// What the admin socket serves beyond health and metrics.
-pub(crate) fn admin(decisions: Arc<Decisions>, revocations: Arc<RevocationRoutes>) -> Router {
+pub(crate) fn admin(
+    decisions: Arc<Decisions>,
+    revocations: Arc<RevocationRoutes>,
+    keys: Arc<KeysRoute>,
+) -> Router {
+    let under_keys = |rest: &str| format!("{}{rest}", paths::KEYS);
+    let decided = Router::new()
+        .route(paths::DECISIONS, get(decisions::recent))
+        .route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::one))
+        .with_state(decisions);
     Router::new()
-        .route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::serve))
-        .with_state(decisions)
+        .route(paths::KEYS, get(keys::list))
+        .route(&under_keys("/rotate"), post(keys::rotate))
+        .route(&under_keys("/{kid}/retire"), post(keys::retire))
+        .route(&under_keys("/{kid}/revoke"), post(keys::revoke))
+        .with_state(keys)
         .route(paths::REVOCATIONS, get(revocations::list).post(revocations::order).with_state(revocations))
+        .merge(decided)
+}
+
+/// What the attestation socket serves beyond what is public.
+pub(crate) fn own(decisions: Arc<OwnDecisions>) -> Router {
+    Router::new().route(&format!("{}/{{id}}", paths::DECISIONS), get(decisions::own)).with_state(decisions)
 }
 
 /// The path of an issuer, without a slash at its end; empty for most.

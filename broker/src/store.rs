@@ -13,6 +13,7 @@ use symbolon_identity::{DecisionId, ReasonCode, Timestamp};
 use symbolon_jws::Thumbprint;
 use symbolon_token::Revocation;
 
+use crate::keys::{KeyLife, KeyTurn, RevokedKey};
 use crate::record::DecisionRecord;
 use crate::revoke::Standing;
 
@@ -32,17 +33,23 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// A decision by its id.
     fn decision<'a>(&'a self, id: &'a DecisionId) -> StoreFuture<'a, Option<DecisionRecord>>;
 
-    /// All sealed signing keys, oldest first.
-    fn sealed_keys(&self) -> StoreFuture<'_, Vec<SealedKey>>;
+    /// The latest decisions, newest first.
+    fn recent_decisions(&self, limit: u32) -> StoreFuture<'_, Vec<DecisionRecord>>;
 
-    /// Keeps a sealed signing key.
-    fn add_sealed_key(&self, key: SealedKey) -> StoreFuture<'_, ()>;
+    /// All signing keys, oldest first.
+    fn keys(&self) -> StoreFuture<'_, Vec<StoredKey>>;
+
+    /// The signing keys that verifiers have to be told not to trust, oldest first.
+    fn revoked_kids(&self, now: Timestamp) -> StoreFuture<'_, Vec<RevokedKey>>;
 
     /// The last place in the feed that was ever taken.
     fn last_revocation(&self) -> StoreFuture<'_, u64>;
 
     /// All revocations after this place in the feed, in their order.
     fn revocations_after(&self, sequence: u64) -> StoreFuture<'_, Vec<Standing>>;
+
+    /// Tries whether something can be put on record.
+    fn probe(&self) -> StoreFuture<'_, ()>;
 
     /// Forgets what expired before `now` and decisions older than `decisions_before`; returns how many rows.
     fn prune(&self, now: Timestamp, decisions_before: Timestamp) -> StoreFuture<'_, u64>;
@@ -58,6 +65,15 @@ pub(crate) enum Entry {
         /// The decision.
         record: Box<DecisionRecord>,
     },
+    /// A decision like many before it: on record only as far as `keep` says, but using up all the same.
+    Repeated {
+        /// As for [`Entry::Decision`].
+        uses: Vec<Use>,
+        /// The decision.
+        record: Box<DecisionRecord>,
+        /// What of it is put on record.
+        keep: Keep,
+    },
     /// Something that happened, for the audit chain alone.
     Event(Box<symbolon_audit::Record>),
     /// An answer that is no decision on a token, with what it uses up.
@@ -71,6 +87,10 @@ pub(crate) enum Entry {
         /// What the audit chain says of it.
         record: Box<symbolon_audit::Record>,
     },
+    /// Several things that happened, all of them or none.
+    Events(Vec<symbolon_audit::Record>),
+    /// Changes to the signing keys, with the record of each. If one cannot be made, none is, and the batch fails.
+    Keys(KeyTurn),
 }
 
 /// A revocation that has no place in the feed yet.
@@ -80,6 +100,34 @@ pub(crate) struct NewRevocation {
     pub(crate) revocation: Revocation,
     /// Whether nothing is issued to it either, until it is over.
     pub(crate) blocks_issuing: bool,
+}
+
+impl Entry {
+    /// The key that signed the token of this entry, and the token's `exp`.
+    pub(crate) fn signed_by(&self) -> Option<(Thumbprint, Timestamp)> {
+        match self {
+            Self::Decision { record, .. } | Self::Repeated { record, .. } => {
+                record.token.as_ref().and_then(|token| Some((token.key?, token.expires_at)))
+            }
+            Self::Event(_) | Self::Events(_) | Self::Uses(_) | Self::Revocation { .. } | Self::Keys(_) => {
+                None
+            }
+        }
+    }
+}
+
+/// What of a decision is put on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// The decision, if nothing that it uses was used before.
+    pub(crate) as_meant: bool,
+    /// The refusal that it becomes otherwise.
+    pub(crate) as_conflict: bool,
+}
+
+impl Keep {
+    /// All of it.
+    pub(crate) const ALL: Self = Self { as_meant: true, as_conflict: true };
 }
 
 /// Something that an answer uses up or relies on.
@@ -128,28 +176,33 @@ pub(crate) enum Conflict {
     ProofReplayed,
     /// Evidence came with another key than the first time, or with none.
     EvidenceKeyMismatch,
+    /// The key that signed the token was revoked meanwhile.
+    SigningKeyGone,
 }
 
 impl Conflict {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] =
+        [Self::EvidenceReplayed, Self::ProofReplayed, Self::EvidenceKeyMismatch, Self::SigningKeyGone];
+
     /// The stable code.
     pub(crate) fn reason(self) -> ReasonCode {
         match self {
             Self::EvidenceReplayed => ReasonCode::EvidenceReplayed,
             Self::ProofReplayed => ReasonCode::ProofReplayed,
             Self::EvidenceKeyMismatch => ReasonCode::EvidenceKeyMismatch,
+            Self::SigningKeyGone => ReasonCode::TokenUnavailable,
         }
     }
 }
 
 /// A signing key as it is kept: sealed.
 #[derive(Debug, Clone)]
-pub(crate) struct SealedKey {
-    /// Its `kid`.
-    pub(crate) key_id: String,
-    /// The compact JWE.
+pub(crate) struct StoredKey {
+    /// What has happened to it.
+    pub(crate) life: KeyLife,
+    /// Its private JWK as a compact JWE.
     pub(crate) sealed: String,
-    /// When it was made.
-    pub(crate) created_at: Timestamp,
 }
 
 /// Why the store did not do what it was asked.
@@ -173,6 +226,14 @@ pub(crate) enum StoreError {
         /// The file.
         path: String,
     },
+    /// Somebody else could have written to it.
+    #[error("the store `{path}` {why}")]
+    Exposed {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// It was made by a newer program.
     #[error("the store has schema version {found}, this program knows {known}; use a newer program")]
     TooNew {
@@ -181,6 +242,9 @@ pub(crate) enum StoreError {
         /// The newest version known here.
         known: i64,
     },
+    /// A signing key is not as a change expects it.
+    #[error("a signing key is not as it was when the change was decided")]
+    KeyChanged,
     /// A row does not hold what this program writes.
     #[error("a row of `{table}` cannot be read")]
     Row {

@@ -97,7 +97,7 @@ impl Subjects {
             None => None,
             Some(actor) => Some(self.party(Party::Actor, actor, resources, now).await?),
         };
-        chain::pass_on(subject, actor, caller)
+        chain::pass_on(subject, actor.as_ref(), caller)
     }
 
     async fn party(

@@ -1,16 +1,20 @@
 //! What goes on beside requests: counts of refused strangers go on record, and what has expired is forgotten.
 //! Not here: anything that a request waits for.
 
+mod pace;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_audit::{RefusalCount, RefusalCounters};
 use symbolon_daemon::{Clock, Lifecycle};
 use symbolon_identity::Timestamp;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::repeats::{Counted, Repeats};
 use crate::revoke::Revocations;
 use crate::store::{Entry, Ledger, Store};
+use pace::Pace;
 
 const COUNTS_EVERY: Duration = Duration::from_secs(10);
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
@@ -21,6 +25,7 @@ pub(crate) struct Upkeep {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ledger: Ledger,
     pub(crate) strangers: Arc<RefusalCounters>,
+    pub(crate) repeats: Arc<Repeats>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) keep_decisions: Duration,
@@ -38,7 +43,7 @@ impl Upkeep {
                 () = self.count() => {}
                 () = shutdown => {}
             }
-            self.put(self.strangers.take_all()).await;
+            self.put(self.strangers.take_all(), self.repeats.take_all()).await;
         });
     }
 
@@ -47,29 +52,40 @@ impl Upkeep {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.put(self.strangers.take_finished(self.now())).await;
+            let now = self.now();
+            self.put(self.strangers.take_finished(now), self.repeats.take_finished(now)).await;
         }
     }
 
-    async fn put(&self, counts: Vec<RefusalCount>) {
-        for count in counts {
-            if self.ledger.record(Entry::Event(Box::new(count.record()))).await.is_err() {
-                tracing::warn!(
-                    event.name = "refusals.unrecorded",
-                    reason = count.reason.as_str(),
-                    count = count.count,
-                    "a count of refusals is not on record"
-                );
-            }
+    /// Puts counts on record, all in one commit. What may not be on record is kept for the next time.
+    async fn put(&self, strangers: Vec<RefusalCount>, repeats: Vec<Counted>) {
+        let records: Vec<_> =
+            strangers.iter().map(RefusalCount::record).chain(repeats.iter().map(Counted::record)).collect();
+        if records.is_empty() {
+            return;
+        }
+        let counters = records.len();
+        if let Err(error) = self.ledger.record(Entry::Events(records)).await {
+            tracing::warn!(event.name = "refusals.unrecorded", counters, %error, "counts of refusals are kept for later");
+            self.strangers.restore(strangers);
+            self.repeats.restore(repeats);
         }
     }
 
     async fn prune(&self) {
         let mut ticks = interval(PRUNE_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pace = Pace::new(self.now(), Instant::now());
         loop {
             ticks.tick().await;
             let now = self.now();
+            if !pace.is_plausible(now, Instant::now()) {
+                tracing::warn!(
+                    event.name = "store.prune_skipped",
+                    "the clock jumped ahead, nothing is forgotten yet"
+                );
+                continue;
+            }
             self.revocations.prune(now);
             match self.store.prune(now, now.saturating_sub(self.keep_decisions)).await {
                 Ok(0) => {}

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::dev::DevOptions;
 use crate::explain::ExplainOptions;
+use crate::key::KeyCommand;
+use crate::policy::PolicyCommand;
 use crate::token::TokenCommand;
 
 /// The operator's tool of Symbolon, the workload identity token broker.
@@ -13,7 +15,7 @@ use crate::token::TokenCommand;
     name = "symbolon",
     version,
     propagate_version = true,
-    after_help = "Exit codes: 0 ok or allowed, 1 failed, 2 denied, 3 invalid policy or configuration, 64 usage, 69 service unavailable."
+    after_help = "Exit codes: 0 ok or allowed, 1 failed, 2 denied, 3 invalid policy or configuration, 4 undetermined, 64 usage, 69 service unavailable."
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -28,6 +30,12 @@ pub(crate) enum Command {
     Dev(DevOptions),
     /// Tell why a request was allowed, denied or refused.
     Explain(ExplainOptions),
+    /// Look at the broker's signing keys and change them.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Check, test, try out and write policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Look at tokens and get them.
     #[command(subcommand)]
     Token(TokenCommand),

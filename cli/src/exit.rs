@@ -14,6 +14,8 @@ pub(crate) enum Exit {
     Denied,
     /// A policy or a configuration is not valid.
     Invalid,
+    /// Whether it is allowed cannot be told: a policy could not be evaluated.
+    Undetermined,
     /// The command line is wrong (`EX_USAGE`).
     Usage,
     /// A program that is needed does not answer (`EX_UNAVAILABLE`).
@@ -28,6 +30,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Denied => 2,
             Self::Invalid => 3,
+            Self::Undetermined => 4,
             Self::Usage => 64,
             Self::Unavailable => 69,
         }
@@ -94,7 +97,8 @@ mod tests {
 
     #[test]
     fn the_numbers_are_the_documented_ones() {
-        let all = [Exit::Ok, Exit::Failed, Exit::Denied, Exit::Invalid, Exit::Usage, Exit::Unavailable];
-        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 64, 69]);
+        let all = [Exit::Ok, Exit::Failed, Exit::Denied, Exit::Invalid, Exit::Undetermined];
+        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4]);
+        assert_eq!([Exit::Usage, Exit::Unavailable].map(Exit::code), [64, 69]);
     }
 }

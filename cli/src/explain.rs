@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde_json::Value;
 use symbolon_identity::{DecisionId, Origin, ReasonCode};
-use symbolon_wire::{DecisionDocument, Outcome, paths};
+use symbolon_wire::{DecisionDocument, Outcome, RecentDecision, paths};
 
 use crate::cli::Running;
 use crate::exit::{Exit, Failure};
@@ -17,7 +17,7 @@ use crate::output::{self, Format};
 mod render;
 
 // Where the samples and units of `deploy/` put them: each program in the folder of its own user.
-const BROKER_SOCKET: &str = "/run/symbolon/admin.sock";
+pub(crate) const BROKER_SOCKET: &str = "/run/symbolon/admin.sock";
 const GATEWAY_SOCKET: &str = "/run/symbolon-gateway/admin.sock";
 
 /// Options of `symbolon explain`.
@@ -28,6 +28,16 @@ const GATEWAY_SOCKET: &str = "/run/symbolon-gateway/admin.sock";
 pub(crate) struct ExplainOptions {
     /// A decision id, a reason code, or `-` to read a refusal from standard input.
     id: String,
+    #[command(flatten)]
+    asked: Asked,
+    /// Form of the output.
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Format,
+}
+
+/// The programs that are asked about their decisions.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Asked {
     /// The broker's admin socket [default: /run/symbolon/admin.sock].
     #[arg(long, value_name = "SOCKET")]
     broker_admin: Option<PathBuf>,
@@ -36,9 +46,6 @@ pub(crate) struct ExplainOptions {
     gateway_admin: Option<PathBuf>,
     #[command(flatten)]
     running: Running,
-    /// Form of the output.
-    #[arg(short, long, value_enum, default_value = "table")]
-    output: Format,
 }
 
 /// Explains; the exit code is 0 for an allowed request and 2 for any other.
@@ -51,8 +58,8 @@ pub(crate) async fn run(options: ExplainOptions) -> anyhow::Result<Exit> {
         )?;
         return Ok(Exit::Ok);
     }
-    let id = if options.id == "-" { id_from_stdin()? } else { parse(&options.id)? };
-    let document = fetch(&id, &options).await?;
+    let id = if options.id == "-" { id_from_stdin()? } else { decision_id(&options.id)? };
+    let document = options.asked.fetch(&id).await?;
     output::document(options.output, &document, &render::page(&visible(&document)?))?;
     Ok(if document.outcome == Outcome::Allowed { Exit::Ok } else { Exit::Denied })
 }
@@ -73,23 +80,36 @@ fn visible(document: &DecisionDocument) -> anyhow::Result<DecisionDocument> {
     Ok(serde_json::from_value(each(serde_json::to_value(document)?))?)
 }
 
-async fn fetch(id: &DecisionId, options: &ExplainOptions) -> anyhow::Result<DecisionDocument> {
-    let place = Place::Unix(socket(id.origin(), options));
-    let answer = Call::get(&place, &format!("{}/{id}", paths::DECISIONS)).send().await?;
-    match answer.status.as_u16() {
-        200 => answer.json(),
-        404 => anyhow::bail!("{place} has no decision `{id}`"),
-        status => Err(Failure::unavailable(format!("{place} answered {status}")).into()),
+impl Asked {
+    /// A decision, from the program that took it.
+    pub(crate) async fn fetch(&self, id: &DecisionId) -> anyhow::Result<DecisionDocument> {
+        let place = Place::Unix(self.socket(id.origin()));
+        let answer = Call::get(&place, &format!("{}/{id}", paths::DECISIONS)).send().await?;
+        match answer.status.as_u16() {
+            200 => answer.json(),
+            404 => anyhow::bail!("{place} has no decision `{id}`"),
+            status => Err(Failure::unavailable(format!("{place} answered {status}")).into()),
+        }
     }
-}
 
-fn socket(origin: Origin, options: &ExplainOptions) -> PathBuf {
-    let (named, file, default) = match origin {
-        Origin::Broker => (&options.broker_admin, "admin.sock", BROKER_SOCKET),
-        Origin::Gateway => (&options.gateway_admin, "gateway-admin.sock", GATEWAY_SOCKET),
-    };
-    let in_folder = || options.running.state_dir().map(|folder| folder.join(file));
-    named.clone().or_else(in_folder).unwrap_or_else(|| default.into())
+    /// The latest decisions of a program that keeps them.
+    pub(crate) async fn recent(&self, origin: Origin) -> anyhow::Result<Vec<RecentDecision>> {
+        let place = Place::Unix(self.socket(origin));
+        let answer = Call::get(&place, paths::DECISIONS).send().await?;
+        match answer.status.as_u16() {
+            200 => answer.json(),
+            status => Err(Failure::unavailable(format!("{place} answered {status}")).into()),
+        }
+    }
+
+    fn socket(&self, origin: Origin) -> PathBuf {
+        let (named, file, default) = match origin {
+            Origin::Broker => (&self.broker_admin, "admin.sock", BROKER_SOCKET),
+            Origin::Gateway => (&self.gateway_admin, "gateway-admin.sock", GATEWAY_SOCKET),
+        };
+        let in_folder = || self.running.state_dir().map(|folder| folder.join(file));
+        named.clone().or_else(in_folder).unwrap_or_else(|| default.into())
+    }
 }
 
 fn id_from_stdin() -> anyhow::Result<DecisionId> {
@@ -98,10 +118,11 @@ fn id_from_stdin() -> anyhow::Result<DecisionId> {
     let text = text.trim();
     let body: Value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
     let id = body.get("decision_id").and_then(Value::as_str).or_else(|| body.as_str());
-    parse(id.context("the answer on standard input has no `decision_id`")?)
+    decision_id(id.context("the answer on standard input has no `decision_id`")?)
 }
 
-fn parse(text: &str) -> anyhow::Result<DecisionId> {
+/// A decision id of the command line.
+pub(crate) fn decision_id(text: &str) -> anyhow::Result<DecisionId> {
     DecisionId::parse(text).map_err(|error| Failure::usage(error.to_string()).into())
 }
 

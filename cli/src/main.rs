@@ -5,7 +5,9 @@ mod dev;
 mod exit;
 mod explain;
 mod http;
+mod key;
 mod output;
+mod policy;
 mod secret_argument;
 mod token;
 
@@ -41,6 +43,8 @@ fn run(cli: cli::Cli) -> anyhow::Result<exit::Exit> {
         match cli.command {
             cli::Command::Dev(options) => dev::run(options).await,
             cli::Command::Explain(options) => explain::run(options).await,
+            cli::Command::Key(command) => key::run(command).await,
+            cli::Command::Policy(command) => policy::run(command).await,
             cli::Command::Token(token::TokenCommand::Inspect(options)) => token::inspect::run(&options),
             cli::Command::Token(token::TokenCommand::Get(options)) => token::get::run(&options).await,
         }

@@ -20,11 +20,11 @@ pub struct VerifiedCaller {
     token: VerifiedToken,
     issuer: Arc<Issuer>,
     headers: IdentityHeaders,
+    /// The routes that it was let through on.
+    admitted: Mutex<BTreeSet<RouteName>>,
     trust_domain: Option<TrustDomain>,
     facts: OnceLock<Option<Arc<Value>>>,
     asker: OnceLock<Asker>,
-    /// The routes that it was let through on.
-    admitted: Mutex<BTreeSet<RouteName>>,
 }
 
 /// The caller as policies see it.
@@ -62,8 +62,15 @@ impl VerifiedCaller {
         trust_domain: Option<TrustDomain>,
     ) -> Result<Self, Rejection> {
         let headers = IdentityHeaders::of(&token)?;
-        let (facts, asker, admitted) = (OnceLock::new(), OnceLock::new(), Mutex::default());
-        Ok(Self { token, issuer, headers, trust_domain, facts, asker, admitted })
+        Ok(Self {
+            token,
+            issuer,
+            headers,
+            admitted: Mutex::default(),
+            trust_domain,
+            facts: OnceLock::new(),
+            asker: OnceLock::new(),
+        })
     }
 
     /// Whether it is let through on this route for the first time since its token was verified.

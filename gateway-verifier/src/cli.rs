@@ -12,6 +12,7 @@ use symbolon_program::{ConfigCommand, Exit, ServeOptions, parse};
 
 use crate::app::{App, Read, Start};
 use crate::config::GatewayConfig;
+use crate::twins::CaseTwins;
 
 /// Verifies workload tokens before an API.
 #[derive(Debug, Parser)]
@@ -66,6 +67,9 @@ fn run(start: &Start, read: Read) -> Result<ExitCode, anyhow::Error> {
     telemetry::init(read.config().log)?;
     // One in and one out.
     descriptors::check_limit(descriptors::raise_limit(), read.config().limits.connections, 2);
+    for twins in CaseTwins::among(read.config()) {
+        tracing::warn!(event.name = "config.case_twins", "{twins}");
+    }
     let grace = read.config().limits.drain.as_duration();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -79,8 +83,10 @@ fn validate(path: &std::path::Path) -> ExitCode {
     let environment = Environment::of_process();
     let valid = Read::from(path, &environment).and_then(|read| {
         for warning in read.warnings() {
-            // Nobody is left to tell if this fails.
-            let _ = writeln!(std::io::stderr(), "warning: {warning}");
+            let _closed = writeln!(std::io::stderr(), "warning: {warning}");
+        }
+        for twins in CaseTwins::among(read.config()) {
+            let _closed = writeln!(std::io::stderr(), "warning: {twins}");
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async { read.validate(Arc::new(SystemClock)) })

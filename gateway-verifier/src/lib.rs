@@ -30,4 +30,5 @@ pub mod routes;
 mod shown;
 pub mod stages;
 pub mod trail;
+pub mod twins;
 pub mod upstream;

@@ -193,7 +193,7 @@ const fn outage(status: StatusCode, seconds: u16) -> Verdict {
 
 /// The one map from a reason to its answer.
 #[must_use]
-#[expect(clippy::too_many_lines, reason = "one exhaustive map, a line a reason")]
+#[expect(clippy::too_many_lines, reason = "one exhaustive map, one line a reason")]
 pub const fn verdict(code: ReasonCode) -> Verdict {
     use ChallengeError as Error;
     use ReasonCode as Code;
@@ -240,6 +240,7 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         | Code::ActorNotAllowed
         | Code::AssertionMalformed
         | Code::AssertionRejected
+        | Code::AuthorizationHeader
         | Code::ClaimUndetermined
         | Code::EvidenceExpiring
         | Code::EvidenceKeyMismatch

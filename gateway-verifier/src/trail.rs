@@ -204,6 +204,7 @@ fn of_caller(caller: &VerifiedCaller, at: &Circumstances, rejected: Option<Reaso
         id: claims.token_id.as_ref().map_or_else(|| caller.token().hash().to_string(), ToString::to_string),
         expires_at: claims.expires_at,
         bounded_by: None,
+        key: Some(caller.token().key_thumbprint().to_string()),
     });
     record
 }

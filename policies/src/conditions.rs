@@ -1,17 +1,17 @@
 //! A policy's condition, taken apart into pieces that hold or fail by themselves.
 //! Not here: choosing the policies that are worth explaining (`explain`).
 
+mod sides;
+
 use std::str::FromStr;
 use std::sync::Arc;
 
-use cedar_policy::pst::{BinaryOp, Clause, Expr, PatternElem, UnaryOp, Var};
+use cedar_policy::pst::{BinaryOp, Clause, Expr, UnaryOp};
 use cedar_policy::{EvalResult, Expression, Policy, PrincipalConstraint, eval_expression};
 
 use crate::translate::Case;
 use crate::{Condition, Verdict};
-
-/// Longer values are cut: they are for people.
-const MAX_SHOWN_CHARS: usize = 256;
+use sides::{Sides, memberships, shown, value};
 
 /// All conditions of a policy in the order in which Cedar looks at them.
 pub(crate) fn conditions(policy: &Policy, case: &Case) -> Vec<Condition> {
@@ -27,6 +27,7 @@ pub(crate) fn conditions(policy: &Policy, case: &Case) -> Vec<Condition> {
             verdict: Verdict::Error(error.to_string()),
             expected: None,
             actual: None,
+            about: None,
         }),
     }
     hide_unreached(&mut conditions);
@@ -59,10 +60,12 @@ fn head(text: &str, case: &Case) -> Condition {
         verdict: verdict(text, true, case),
         expected: Some(expected),
         actual: Some(actual),
+        about: Some("principal".to_owned()),
     }
 }
 
-/// A condition after one that fails makes sense only if it can be evaluated all the same.
+/// Cedar stops at the first condition that fails: an error after it never happens, and a condition that is guarded by
+/// the one that fails makes sense only if it can be evaluated all the same.
 fn hide_unreached(conditions: &mut [Condition]) {
     let mut failed = false;
     for condition in conditions {
@@ -80,103 +83,57 @@ struct Part {
     wanted: bool,
 }
 
-/// Takes `&&` apart, and `||` where the whole must be false; does not recurse, because conditions can be deep.
+/// How the pieces of a condition belong together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Junction {
+    /// Each has to be as wanted.
+    All,
+    /// One of them has to be.
+    Any,
+}
+
 fn split(clause: &Clause) -> Vec<Part> {
     let (expression, wanted) = match clause {
         Clause::When(expression) => (expression, true),
         Clause::Unless(expression) => (expression, false),
     };
-    let (mut open, mut parts) = (vec![Part { expression: Arc::clone(expression), wanted }], Vec::new());
-    while let Some(part) = open.pop() {
-        match (&*part.expression, part.wanted) {
-            (Expr::BinaryOp { op: BinaryOp::And, left, right }, true)
-            | (Expr::BinaryOp { op: BinaryOp::Or, left, right }, false) => {
-                let wanted = part.wanted;
-                open.push(Part { expression: Arc::clone(right), wanted });
-                open.push(Part { expression: Arc::clone(left), wanted });
-            }
-            (Expr::UnaryOp { op: UnaryOp::Not, expr }, wanted) => {
-                open.push(Part { expression: Arc::clone(expr), wanted: !wanted });
-            }
-            _ => parts.push(part),
-        }
-    }
-    parts
+    Part { expression: Arc::clone(expression), wanted }.pieces(Junction::All)
 }
 
 impl Part {
-    fn examine(&self, case: &Case) -> Condition {
-        let text = self.expression.to_string();
-        let verdict = verdict(&text, self.wanted, case);
-        let (expected, actual) = self.sides(case).unzip();
-        let not = |expected: String| if self.wanted { expected } else { format!("not {expected}") };
-        Condition {
-            text: if self.wanted { text } else { format!("!({text})") },
-            verdict,
-            expected: expected.map(not),
-            actual,
+    /// Takes a condition apart as far as its pieces belong together in one way; does not recurse, because conditions
+    /// can be deep. What must be false turns `&&` into `||` and the other way round.
+    fn pieces(self, junction: Junction) -> Vec<Self> {
+        let (mut open, mut pieces) = (vec![self], Vec::new());
+        while let Some(part) = open.pop() {
+            match &*part.expression {
+                Expr::BinaryOp { op: op @ (BinaryOp::And | BinaryOp::Or), left, right }
+                    if ((*op == BinaryOp::And) == part.wanted) == (junction == Junction::All) =>
+                {
+                    let wanted = part.wanted;
+                    open.push(Self { expression: Arc::clone(right), wanted });
+                    open.push(Self { expression: Arc::clone(left), wanted });
+                }
+                Expr::UnaryOp { op: UnaryOp::Not, expr } => {
+                    open.push(Self { expression: Arc::clone(expr), wanted: !part.wanted });
+                }
+                _ => pieces.push(part),
+            }
         }
+        pieces
     }
 
-    /// What the piece compares with, and what the case says instead; none if it does not compare.
-    fn sides(&self, case: &Case) -> Option<(String, String)> {
-        let whole = || presence(is_true(&self.expression.to_string(), case));
-        let sides = match &*self.expression {
-            Expr::BinaryOp { op: BinaryOp::And | BinaryOp::Or, .. } | Expr::IfThenElse { .. } => return None,
-            Expr::BinaryOp { op: BinaryOp::In, left, right }
-                if matches!(&**left, Expr::Var(Var::Principal)) =>
-            {
-                (shown(&right.to_string()), memberships(case))
-            }
-            Expr::BinaryOp { op: BinaryOp::HasTag, left, right } => {
-                (format!("tag {right} on {left}"), whole())
-            }
-            Expr::BinaryOp { op, left, right } => comparison(*op, left, right, case),
-            Expr::HasAttr { .. } => ("present".to_owned(), whole()),
-            Expr::Like { expr, pattern } => {
-                (format!("like \"{}\"", pattern_text(pattern)), value(&expr.to_string(), case))
-            }
-            Expr::Is { expr, entity_type, .. } => {
-                (format!("a {entity_type}"), value(&expr.to_string(), case))
-            }
-            Expr::UnaryOp { op, expr } => (format!("{op}()"), value(&expr.to_string(), case)),
-            other => ("true".to_owned(), value(&other.to_string(), case)),
-        };
-        Some(sides)
+    fn examine(self, case: &Case) -> Condition {
+        let text = self.text();
+        let verdict = verdict(&self.expression.to_string(), self.wanted, case);
+        let Sides { expected, actual, about } = self.sides(case);
+        Condition { text, verdict, expected, actual, about }
     }
-}
 
-fn comparison(op: BinaryOp, left: &Expr, right: &Expr, case: &Case) -> (String, String) {
-    let turned = is_constant(left) && !is_constant(right);
-    let (constant, variable) = if turned { (left, right) } else { (right, left) };
-    let wanted =
-        if is_constant(constant) { shown(&constant.to_string()) } else { value(&constant.to_string(), case) };
-    let expected = match op {
-        BinaryOp::Eq => wanted,
-        BinaryOp::Contains if turned => format!("one of {wanted}"),
-        // `5 < x`: the value stands on the right.
-        op if turned && op != BinaryOp::NotEq => format!("{wanted} {op} it"),
-        op => format!("{op} {wanted}"),
-    };
-    (expected, value(&variable.to_string(), case))
-}
-
-fn is_constant(expression: &Expr) -> bool {
-    match expression {
-        Expr::Literal(_) => true,
-        Expr::Set(elements) => elements.iter().all(|element| is_constant(element)),
-        Expr::UnaryOp { expr, .. } => is_constant(expr),
-        _ => false,
+    fn text(&self) -> String {
+        let text = self.expression.to_string();
+        if self.wanted { text } else { format!("!({text})") }
     }
-}
-
-fn pattern_text(pattern: &[PatternElem]) -> String {
-    let piece = |element: &PatternElem| match element {
-        PatternElem::Wildcard => "*".to_owned(),
-        PatternElem::Char('*') => "\\*".to_owned(),
-        PatternElem::Char(other) => other.to_string(),
-    };
-    pattern.iter().map(piece).collect()
 }
 
 fn verdict(text: &str, wanted: bool, case: &Case) -> Verdict {
@@ -191,28 +148,4 @@ fn verdict(text: &str, wanted: bool, case: &Case) -> Verdict {
 fn evaluate(text: &str, case: &Case) -> Result<EvalResult, String> {
     let expression = Expression::from_str(text).map_err(|error| error.to_string())?;
     eval_expression(&case.request, &case.entities, &expression).map_err(|error| error.to_string())
-}
-
-/// The value of an expression; what cannot be evaluated is not there.
-fn value(text: &str, case: &Case) -> String {
-    evaluate(text, case).map_or_else(|_| presence(false), |value| shown(&value.to_string()))
-}
-
-fn presence(present: bool) -> String {
-    if present { "present" } else { "absent" }.to_owned()
-}
-
-/// The groups that the principal is in.
-fn memberships(case: &Case) -> String {
-    let ancestors = case.request.principal().and_then(|principal| case.entities.ancestors(principal));
-    let mut groups: Vec<_> = ancestors.into_iter().flatten().map(ToString::to_string).collect();
-    groups.sort();
-    if groups.is_empty() { "no group".to_owned() } else { shown(&groups.join(", ")) }
-}
-
-fn shown(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }

@@ -71,6 +71,14 @@ pub enum Shadow {
 }
 
 impl Shadow {
+    /// The policies that would have decided.
+    #[must_use]
+    pub fn policies(&self) -> &[PolicyId] {
+        match self {
+            Self::WouldPermit { policies } | Self::WouldDeny { policies, .. } => policies,
+        }
+    }
+
     /// The word used in records and metrics.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {

@@ -6,11 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::compile::Rule;
 use crate::conditions::{conditions, is_true};
+use crate::index::Anchors;
 use crate::translate::Case;
 use crate::{Decision, DenialKind, Notes, PolicyId, PolicySet, Question};
 
 /// The most policies that one explanation shows.
 const MAX_POLICIES: usize = 20;
+/// The most policies that one explanation looks into.
+const MAX_EXAMINED: usize = 1000;
+/// A change of more conditions than this is no hint any more.
+const MAX_CHANGES: usize = 2;
 
 /// The policies that could have decided a question, condition by condition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +33,32 @@ impl Explanation {
     /// The permits that did not apply, nearest first.
     pub fn near_misses(&self) -> impl Iterator<Item = &ExplainedPolicy> {
         self.policies.iter().filter(|policy| policy.effect == Effect::Permit && !policy.applies)
+    }
+
+    /// The forbids that decided, or that could not be evaluated.
+    pub fn forbids(&self) -> impl Iterator<Item = &ExplainedPolicy> {
+        self.policies.iter().filter(|policy| policy.effect == Effect::Forbid)
+    }
+
+    /// The conditions that would have to change for the answer to be a permit, if at most two are enough.
+    ///
+    /// It changes each forbid at its last condition, because that is the narrowest, and the permit that misses least.
+    #[must_use]
+    pub fn smallest_change(&self) -> Option<Vec<String>> {
+        if self.permitted {
+            return None;
+        }
+        let mut changes = Vec::new();
+        for forbid in self.forbids() {
+            let last =
+                forbid.conditions.iter().rev().find(|condition| condition.verdict == Verdict::Holds)?;
+            changes.push(last.opposite());
+        }
+        let permits = self.policies.iter().filter(|policy| policy.effect == Effect::Permit);
+        let nearest =
+            permits.filter(|policy| !policy.is_broken()).min_by_key(|policy| policy.failed().count())?;
+        changes.extend(nearest.failed().map(|condition| condition.text.clone()));
+        (1..=MAX_CHANGES).contains(&changes.len()).then_some(changes)
     }
 }
 
@@ -72,6 +103,15 @@ pub enum Effect {
     Forbid,
 }
 
+impl Condition {
+    fn opposite(&self) -> String {
+        match self.text.strip_prefix("!(").and_then(|text| text.strip_suffix(')')) {
+            Some(inner) => inner.to_owned(),
+            None => format!("!({})", self.text),
+        }
+    }
+}
+
 /// One condition of a policy, as far as `&&` can split it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
@@ -85,6 +125,9 @@ pub struct Condition {
     /// What the question says instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actual: Option<String>,
+    /// The attribute that it speaks of, such as `principal.unix.uid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
 }
 
 /// Whether a condition holds.
@@ -103,7 +146,8 @@ pub enum Verdict {
 
 impl PolicySet {
     /// Explains how this set answers a question: the deciding policies first, then, if it is denied, the permits for
-    /// this action and resource by the number of conditions that they miss. At most twenty policies are shown.
+    /// this action and resource by the number of conditions that they miss. At most twenty policies are shown, and at
+    /// most a thousand looked into, first those about the principal. Policies in shadow mode are left out.
     ///
     /// It costs milliseconds and shows values of the question: it is for operators, never for callers.
     #[must_use]
@@ -113,7 +157,11 @@ impl PolicySet {
             Decision::Denial(denial) => (false, Some(denial.kind())),
         };
         let mut policies: Vec<_> = on_a_large_stack(|| match self.vocabulary.case(question) {
-            Some(case) => self.rules.values().filter_map(|rule| self.explain_rule(rule, &case)).collect(),
+            Some(case) => {
+                let anchors = Anchors::of(&case);
+                let near = self.enforced.near(&anchors).take(MAX_EXAMINED);
+                near.filter_map(|rule| self.explain_rule(rule, &case)).collect()
+            }
             None => Vec::new(),
         });
         policies.retain(|policy: &ExplainedPolicy| match policy.effect {

@@ -64,6 +64,18 @@ impl Index {
         of_resource.flat_map(|some| some.about(&anchors.principal)).flatten().map(AsRef::as_ref)
     }
 
+    /// The rules that are about the action and the resource of a case, whoever asks; first those that are about the
+    /// principal, too.
+    pub(crate) fn near<'a>(&'a self, anchors: &'a Anchors) -> impl Iterator<Item = &'a Rule> {
+        let of_action = anchors.action.as_ref().and_then(|action| self.0.get(action));
+        let of_resource = of_action.into_iter().flat_map(|all| all.about(&anchors.resource));
+        let others = of_resource.flat_map(|some| {
+            let named = some.named.iter().filter(|(named, _)| !anchors.principal.contains(named));
+            named.flat_map(|(_, rules)| rules).map(AsRef::as_ref)
+        });
+        self.about(anchors).chain(others)
+    }
+
     /// How many policies name neither a resource nor a principal, for the action for which they are most.
     pub(crate) fn remainder(&self) -> usize {
         self.0.values().map(|of_action| of_action.rest.rest.len()).max().unwrap_or_default()

@@ -5,9 +5,11 @@ mod compile;
 mod conditions;
 mod decision;
 mod depth;
+mod draft;
 mod errors;
 mod explain;
 mod index;
+mod lint;
 mod question;
 mod run_tests;
 mod schema;
@@ -21,13 +23,15 @@ mod warnings;
 mod tests;
 
 pub use decision::{Decision, Denial, DenialKind, Notes, Permit, PolicyId, Shadow};
+pub use draft::{Draft, DraftNotes};
 pub use errors::{PolicyError, PolicyErrors, Position, Problem};
 pub use explain::{Condition, Effect, ExplainedPolicy, Explanation, Verdict};
+pub use lint::{Finding, Lint};
 pub use question::{
     Action, Assurance, ClientFacts, Context, LocalTime, LocalTimes, OidcFacts, Principal, Question,
     RequestFacts, Resource, Subject, TokenFacts, UnixFacts, UnknownTimeZone, User, Weekday, Workload,
 };
-pub use run_tests::{MalformedTests, TestOutcome, run_tests};
+pub use run_tests::{MalformedTests, TestOutcome, run_tests, untested};
 pub use set::PolicySet;
 pub use source::PolicyFile;
 pub use warnings::{PolicyWarning, Warning};

@@ -1,6 +1,7 @@
 //! Runs the test cases that stand beside policies, in the format of Cedar's own `run-tests` command.
 //! Not here: questions from programs; a test case speaks Cedar directly and is checked against the schema.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use cedar_policy::{Context, Entities, EntityUid, Request, Schema};
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::translate::Case;
-use crate::{Decision, PolicySet};
+use crate::{Decision, PolicyId, PolicySet, Shadow};
 
 /// Why a file of tests cannot be run at all.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,8 @@ pub struct TestOutcome {
     pub name: String,
     /// What went otherwise than expected; none if it passed.
     pub failure: Option<String>,
+    /// The policies that decided it, and those that would have if they were enforced.
+    pub decided: Vec<PolicyId>,
 }
 
 #[derive(Deserialize)]
@@ -69,19 +72,33 @@ pub fn run_tests(set: &PolicySet, tests: &str) -> Result<Vec<TestOutcome>, Malfo
     if cases.is_empty() {
         return Err(MalformedTests::Empty);
     }
-    let run = |(index, case): (usize, TestCase)| TestOutcome {
-        failure: run_one(set, &case).err(),
-        name: case.name.unwrap_or_else(|| format!("#{}", index + 1)),
+    let run = |(index, case): (usize, TestCase)| {
+        let mut decided = Vec::new();
+        TestOutcome {
+            failure: run_one(set, &case, &mut decided).err(),
+            name: case.name.unwrap_or_else(|| format!("#{}", index + 1)),
+            decided,
+        }
     };
     Ok(cases.into_iter().enumerate().map(run).collect())
 }
 
-fn run_one(set: &PolicySet, test: &TestCase) -> Result<(), String> {
+/// The policies of the set that decided none of these tests: whether they do what they should, nobody knows.
+#[must_use]
+pub fn untested(set: &PolicySet, outcomes: &[TestOutcome]) -> Vec<PolicyId> {
+    let decided: BTreeSet<&PolicyId> = outcomes.iter().flat_map(|outcome| &outcome.decided).collect();
+    set.rules.keys().filter(|id| !decided.contains(id)).cloned().collect()
+}
+
+fn run_one(set: &PolicySet, test: &TestCase, decided: &mut Vec<PolicyId>) -> Result<(), String> {
     let case = case(test, &set.schema)?;
-    let (actual, policies, errors) = match set.judge(&case) {
+    let decision = set.judge(&case);
+    decided.extend(decision.shadow().map(Shadow::policies).into_iter().flatten().cloned());
+    let (actual, policies, errors) = match decision {
         Decision::Permit(permit) => (Expected::Allow, permit.policies, permit.errors),
         Decision::Denial(denial) => (Expected::Deny, denial.policies, denial.errors),
     };
+    decided.extend_from_slice(&policies);
     if actual != test.decision {
         return Err(format!("expected {:?}, got {actual:?} by {policies:?}", test.decision));
     }

@@ -16,7 +16,8 @@ use crate::source::read_folder;
 use crate::translate::{Case, Vocabulary};
 use crate::verdicts::Verdicts;
 use crate::{
-    Decision, Denial, DenialKind, Effect, PolicyErrors, PolicyFile, PolicyWarning, Question, Warning,
+    Decision, Denial, DenialKind, Effect, PolicyErrors, PolicyFile, PolicyId, PolicyWarning, Question,
+    Warning,
 };
 
 /// Beyond this many policies that name nothing, a warning is due (about 0.7 µs each, each question).
@@ -31,7 +32,7 @@ pub struct PolicySet {
     pub(crate) rules: Rules,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) schema: Schema,
-    enforced: Index,
+    pub(crate) enforced: Index,
     shadow: Index,
     warnings: Vec<PolicyWarning>,
 }
@@ -112,6 +113,12 @@ impl PolicySet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// Whether a policy permits or forbids; none if the set has no policy of this id.
+    #[must_use]
+    pub fn effect(&self, id: &PolicyId) -> Option<Effect> {
+        self.rules.get(id.as_str()).map(|rule| rule.effect)
     }
 
     /// Puts the case to the policies that may be about it, and joins their answers.

@@ -2,6 +2,7 @@
 //! Not here: tests of single functions, which stand beside them.
 
 mod decide;
+mod draft;
 mod examples;
 mod explain;
 mod index;

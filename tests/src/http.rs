@@ -69,6 +69,16 @@ impl Call {
         call.header("content-type", "application/json")
     }
 
+    /// `POST path` with any body.
+    ///
+    /// # Panics
+    /// If the content type cannot stand in a header.
+    #[must_use]
+    pub fn post(path: &str, content_type: &str, body: &str) -> Self {
+        let call = Self { method: Method::POST, body: body.to_owned().into(), ..Self::get(path) };
+        call.header("content-type", content_type)
+    }
+
     /// With one more header, also if there is one of that name.
     ///
     /// # Panics

@@ -9,3 +9,4 @@ pub mod jwks;
 pub mod machine;
 pub mod process;
 pub mod programs;
+pub mod ring;

@@ -28,7 +28,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway with the rest of its configuration (`issuers:` and `routes:`), and waits until it lives.
+    /// Starts a gateway with the rest of its configuration (`issuers:`, `routes:`, perhaps `keys:`), and waits until it lives.
     /// `files` are written into its folder first; `{folder}` in the configuration stands for it.
     ///
     /// # Panics
@@ -41,10 +41,11 @@ impl Gateway {
             fs::write(file, text).unwrap();
         }
         let (address, admin) = (free_address(), free_address());
+        let has_keys = rest.lines().any(|line| line.starts_with("keys:"));
+        let keys = if has_keys { "" } else { "keys: { directory: {folder}/keys }\n" };
         let config = format!(
             "listen: \"{address}\"\nadmin: {{ listen: \"{admin}\", socket: {{folder}}/admin.sock }}\n\
-             origins: [\"http://{address}\"]\naudit: {{ file: {{folder}}/audit.jsonl }}\n\
-             keys: {{ directory: {{folder}}/keys }}\n{rest}"
+             origins: [\"http://{address}\"]\naudit: {{ file: {{folder}}/audit.jsonl }}\n{keys}{rest}"
         );
         let path = write_config(folder.path(), "gateway.yaml", &config);
         let process = Process::program("symbolon-gateway", "serve", &path);
@@ -165,7 +166,9 @@ fn policies(client_id: &str) -> String {
          @id(\"local-notes\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"notes\")\n\
          when {{ context.scope == \"notes:read\" && principal has unix && principal.unix.uid == {uid} }};\n\
          @id(\"local-orders\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"orders\")\n\
-         when {{ context.key_bound && principal has unix && principal.unix.uid == {uid} }};\n",
+         when {{ context.key_bound && principal has unix && principal.unix.uid == {uid} }};\n\
+         @id(\"local-open\") permit (principal, action == Symbolon::Action::\"issue\", resource in Symbolon::ResourceGroup::\"open\")\n\
+         when {{ principal has unix && principal.unix.uid == {uid} }};\n",
         uid = uid()
     )
 }

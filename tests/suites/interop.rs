@@ -1,6 +1,8 @@
 //! Foreign libraries verify our tokens from our published keys, and refuse them once they were tampered with.
 //! Not here: josekit, which is linked (`josekit.rs`).
 
+mod rotation;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -13,28 +15,28 @@ use symbolon_e2e::process::workspace;
 
 #[tokio::test]
 async fn pyjwt_verifies_our_tokens_and_refuses_tampered_ones() {
-    let python = cache().join("interop-python/bin/python");
-    assert!(python.exists(), "{} is missing: run `scripts/setup tests`", python.display());
-    let script = workspace().join("tests/interop/python/verify.py");
-    foreign_client(|| {
-        let mut command = Command::new(&python);
-        command.arg(&script);
-        command
-    })
-    .await;
+    foreign_client(pyjwt).await;
 }
 
 #[tokio::test]
 async fn npm_jose_verifies_our_tokens_and_refuses_tampered_ones() {
+    foreign_client(npm_jose).await;
+}
+
+fn pyjwt() -> Command {
+    let python = cache().join("interop-python/bin/python");
+    assert!(python.exists(), "{} is missing: run `scripts/setup tests`", python.display());
+    let mut command = Command::new(&python);
+    command.arg(workspace().join("tests/interop/python/verify.py"));
+    command
+}
+
+fn npm_jose() -> Command {
     let packages = cache().join("interop-node");
     assert!(packages.join("node_modules/jose").exists(), "jose is missing: run `scripts/setup tests`");
-    let script = workspace().join("tests/interop/node/verify.mjs");
-    foreign_client(|| {
-        let mut command = Command::new("node");
-        command.arg(&script).env("SYMBOLON_INTEROP_NODE", &packages);
-        command
-    })
-    .await;
+    let mut command = Command::new("node");
+    command.arg(workspace().join("tests/interop/node/verify.mjs")).env("SYMBOLON_INTEROP_NODE", &packages);
+    command
 }
 
 async fn foreign_client(command: impl Fn() -> Command) {

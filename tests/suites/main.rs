@@ -14,6 +14,7 @@ mod jwks_outage;
 mod policies;
 mod readme;
 mod revoking;
+mod rotation;
 mod scripts;
 mod stages;
 mod verifying;

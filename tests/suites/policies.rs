@@ -1,15 +1,18 @@
 //! Policies of a running broker: broken folders, policies on trial, and what people are told about decisions.
 //! Not here: what a policy means; the tests of `symbolon-policies` say that.
 
+mod explained;
 mod reload;
+mod tool;
 mod trial;
 
 use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use symbolon_e2e::http::{Answer, Call};
 use symbolon_e2e::issuer::TestIssuer;
-use symbolon_e2e::process::wait_for;
+use symbolon_e2e::process::{binary, wait_for};
 use symbolon_e2e::programs::Broker;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -37,6 +40,13 @@ impl Judging {
         Call::form("/oauth2/token", &fields).send(self.broker.socket().as_path()).await.unwrap()
     }
 
+    /// Runs `symbolon` with the broker's admin socket.
+    fn symbolon(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary("symbolon"));
+        command.env_clear().args(arguments).arg("--broker-admin").arg(self.broker.admin_socket());
+        command.output().unwrap()
+    }
+
     /// The value of one line of the metrics; none if there is no such line.
     async fn metric(&self, line: &str) -> Option<u64> {
         let metrics = Call::get("/metrics").send(self.broker.admin).await.unwrap();
@@ -48,4 +58,9 @@ impl Judging {
     async fn reaches(&self, line: &str, value: u64) {
         wait_for(line, SOON, async || self.metric(line).await == Some(value)).await;
     }
+}
+
+/// What a command printed on both streams.
+fn said(run: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr))
 }

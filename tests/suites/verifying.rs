@@ -9,6 +9,7 @@ mod key_sets;
 mod keys;
 mod requests;
 mod rsa;
+mod shapes;
 
 use serde_json::{Value, json};
 use symbolon_e2e::api::Api;
@@ -70,7 +71,14 @@ impl Verifying {
             assert_unauthorized(&what, &answer, codes);
         }
         assert_eq!(self.api.requests(), 0, "the API was reached");
+        self.serves_the_honest().await;
+    }
+
+    /// After all that was refused, honest requests still pass, with a token and without.
+    async fn serves_the_honest(&self) {
         assert_eq!(self.bearer(&self.issuer.token(ORDERS)).await.status, 200);
+        let public = Call::get("/public/1").send(self.gateway.address).await.unwrap();
+        assert_eq!(public.status, 200);
     }
 }
 

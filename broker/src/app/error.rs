@@ -11,7 +11,6 @@ use symbolon_issuers::SetupError;
 
 use crate::attest::BlueprintError;
 use crate::keys::KeyError;
-use crate::routes::PublishError;
 use crate::store::{LedgerError, StoreError};
 
 /// Why the broker does not start. Its message and its sources say it.
@@ -31,8 +30,6 @@ pub(super) enum Cause {
     Store(#[from] StoreError),
     #[error("the signing keys cannot be had")]
     Keys(#[from] KeyError),
-    #[error("the public keys cannot be published")]
-    Publish(#[from] PublishError),
     #[error("the start cannot be put on record")]
     Ledger(#[from] LedgerError),
     #[error("the folder for issuers' keys `{path}` cannot be made")]

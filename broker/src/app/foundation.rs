@@ -1,11 +1,14 @@
 //! What everything else stands on: clock, store, ledger, keys, issuers.
 //! Not here: what is built on it.
 
-use std::path::PathBuf;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use symbolon_audit::{Event, Outcome, Record, RefusalCounters};
-use symbolon_daemon::{Clock, Lifecycle, SystemClock};
+use symbolon_daemon::{Clock, Lifecycle, Readiness, SystemClock};
 use symbolon_http::client::GuardedClient;
 use symbolon_identity::{IssuerUrl, Timestamp};
 use symbolon_issuers::{IssuerSettings, Issuers, KeyPolicy};
@@ -13,15 +16,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
 use super::error::{Cause, StartError};
+use crate::audit::Audit;
 use crate::config::StoreConfig;
-use crate::keys::SigningRing;
+use crate::keys::{Keeper, KeyDesk, SigningRing, Vault};
+use crate::metrics::TokenMetrics;
 use crate::plan::Plan;
+use crate::repeats::Repeats;
 use crate::revoke::Revocations;
 use crate::store::{Entry, Ledger, SqliteStore, Store};
 use crate::upkeep::Upkeep;
 
 /// So many kinds of refused strangers are told apart within ten seconds.
 const COUNTERS: usize = 4096;
+
+const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
 
 /// The parts that others share.
 #[derive(Debug)]
@@ -30,8 +38,10 @@ pub(super) struct Foundation {
     pub(super) store: Arc<dyn Store>,
     pub(super) ledger: Ledger,
     pub(super) keys: Arc<SigningRing>,
+    pub(super) key_desk: KeyDesk,
     pub(super) revocations: Arc<Revocations>,
     pub(super) strangers: Arc<RefusalCounters>,
+    pub(super) repeats: Arc<Repeats>,
     lifecycle: Lifecycle,
 }
 
@@ -41,40 +51,56 @@ impl Foundation {
         plan: &Plan,
         metrics: &Metrics,
         lifecycle: &Lifecycle,
+        readiness: &Readiness,
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&plan.config.store.sqlite).await?);
         let now = Timestamp::from_secs_saturating(clock.unix_seconds());
-        let keys = Arc::new(SigningRing::open(&*store, &plan.seal, now).await?);
         let revocations = Arc::new(Revocations::open(&*store, now).await?);
-        let ledger = Ledger::start(Arc::clone(&store), metrics.ledger.clone(), lifecycle);
-        let strangers = Arc::new(RefusalCounters::new(COUNTERS));
+        let keeper = Keeper::open(
+            Arc::clone(&store),
+            Vault::new(Arc::clone(&plan.seal)),
+            plan.schedule.clone(),
+            Arc::clone(&clock),
+            metrics.keys.clone(),
+        )
+        .await?;
+        let keys = keeper.ring();
+        let key_desk = keeper.start(lifecycle, Arc::clone(&revocations));
+        let ledger = Ledger::start(Arc::clone(&store), metrics.ledger.clone(), lifecycle, readiness);
+        let (strangers, repeats) = (Arc::new(RefusalCounters::new(COUNTERS)), Arc::<Repeats>::default());
         Upkeep {
             store: Arc::clone(&store),
             ledger: ledger.clone(),
             strangers: Arc::clone(&strangers),
+            repeats: Arc::clone(&repeats),
             clock: Arc::clone(&clock),
             revocations: Arc::clone(&revocations),
             keep_decisions: plan.config.store.keep_decisions.as_duration(),
         }
         .start(lifecycle);
-        Ok(Self { clock, store, ledger, keys, revocations, strangers, lifecycle: lifecycle.clone() })
+        let lifecycle = lifecycle.clone();
+        Ok(Self { clock, store, ledger, keys, key_desk, revocations, strangers, repeats, lifecycle })
     }
 
     /// Puts the start on record. A broker that cannot do that could not answer anything.
     pub(super) async fn announce(&self, issuer: &IssuerUrl) -> Result<(), StartError> {
-        let key = self.keys.active().key_id().to_owned();
         let started = Record::new(Event::ProgramStarted, self.now(), Outcome::Success)
             .with_detail("issuer", issuer.as_str())
             .with_detail("version", env!("CARGO_PKG_VERSION"))
-            .with_detail("key", key.as_str());
+            .with_detail("keys", self.keys.signing_ids());
         self.ledger.record(Entry::Event(Box::new(started))).await?;
-        if self.keys.is_new() {
-            let activated =
-                Record::new(Event::KeyActivated, self.now(), Outcome::Success).with_detail("key", key);
-            self.ledger.record(Entry::Event(Box::new(activated))).await?;
-        }
         Ok(())
+    }
+
+    /// What puts the outcomes of requests on record.
+    pub(super) fn audit(&self, metrics: &TokenMetrics) -> Audit {
+        Audit {
+            ledger: self.ledger.clone(),
+            strangers: Arc::clone(&self.strangers),
+            repeats: Arc::clone(&self.repeats),
+            metrics: metrics.clone(),
+        }
     }
 
     /// Sets up issuers and keeps their keys fresh, with the last good ones in `folder`.
@@ -86,8 +112,7 @@ impl Foundation {
     ) -> Result<Arc<Issuers>, StartError> {
         let mut policy = KeyPolicy::default();
         if !settings.is_empty() {
-            std::fs::create_dir_all(&folder)
-                .map_err(|source| Cause::Folder { path: folder.clone(), source })?;
+            private_folder(&folder).map_err(|source| Cause::Folder { path: folder.clone(), source })?;
             policy.directory = Some(folder);
         }
         let issuers = Arc::new(Issuers::new(settings, policy, client.clone(), self.now())?);
@@ -103,6 +128,20 @@ impl Foundation {
     }
 }
 
+/// Makes a folder for ourselves. What lies in it decides whose signatures we believe, so nobody else may write there.
+fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let metadata = fs::metadata(path)?;
+    let ours = rustix::process::geteuid().as_raw();
+    if metadata.uid() != 0 && metadata.uid() != ours {
+        return Err(io::Error::other("it belongs to another user"));
+    }
+    if metadata.mode() & GROUP_OR_OTHERS_WRITE != 0 {
+        return Err(io::Error::other("its group or everybody can write in it"));
+    }
+    Ok(())
+}
+
 /// The folder for the last good keys of issuers.
 pub(super) fn issuer_keys(store: &StoreConfig) -> PathBuf {
     store.issuer_keys.clone().unwrap_or_else(|| {
@@ -110,4 +149,23 @@ pub(super) fn issuer_keys(store: &StoreConfig) -> PathBuf {
         name.push(".issuer-keys");
         PathBuf::from(name)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_folder_for_issuers_keys_is_ours_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        private_folder(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        for (mode, is_taken) in [(0o755, true), (0o770, false), (0o1777, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(private_folder(&path).is_ok(), is_taken, "{mode:o}");
+        }
+    }
 }

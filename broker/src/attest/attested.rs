@@ -185,7 +185,11 @@ impl Attested {
 pub(crate) fn language() -> Environment {
     let text = |name: &'static str| (name, Shape::String);
     let workload = Shape::record([text("id"), text("path"), text("provider"), text("method")]);
-    Environment::builder().declare("workload", workload).declare("attested", attested_shape()).build()
+    Environment::builder()
+        .declare("workload", workload)
+        .declare("attested", attested_shape())
+        .whole_matches()
+        .build()
 }
 
 /// What expressions may name of a workload of any kind: a field that a caller's kind lacks is absent, and an

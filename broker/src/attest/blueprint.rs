@@ -2,11 +2,12 @@
 //! Not here: checking evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use symbolon_cel::Shape;
+use symbolon_evidence::protected_file::{self, Rules};
 use symbolon_identity::{Audience, ClientId, IssuerName, IssuerUrl, ProviderName, TrustDomain, WorkloadId};
 use symbolon_issuers::{IssuerSettings, Issuers};
 use symbolon_jws::JwkSet;
@@ -17,12 +18,14 @@ use super::mapping::{Mapping, Namespace};
 use super::oidc::OidcAttestor;
 use super::unix::{PeerReader, UnixAttestor};
 use super::{Attestor, Attestors};
-use crate::config::{ClientConfig, Config, OidcConfig, ProviderConfig};
+use crate::config::{ClientConfig, Config, OidcConfig, OidcKeys, ProviderConfig, Replay};
 use crate::findings::Findings;
 
 /// The provider name of registered clients, and the first segment of their workloads.
 const CLIENTS: &str = "clients";
 const CLIENT_NAMESPACE: &str = "client/";
+/// Evidence that lives longer would have to be remembered for longer, and a stolen one is good for as long.
+const LONGEST_EVIDENCE: Duration = Duration::from_hours(24);
 
 /// Checked configuration of all attestors; becomes [`Attestors`] once our own issuer URL is settled.
 #[derive(Debug)]
@@ -115,6 +118,22 @@ impl Blueprint {
         if oidc.issuer.is_plaintext() && !oidc.dev {
             findings.add(format!("{path}.oidc.issuer"), "plain http needs `dev: true`");
         }
+        if let OidcKeys::JwksFile(file) = &oidc.keys
+            && let Err(problem) = read(file)
+        {
+            findings.add(format!("{path}.oidc.keys.jwks_file"), problem);
+        }
+        let lifetime = oidc.max_lifetime.as_duration();
+        if lifetime.is_zero() || lifetime > LONGEST_EVIDENCE {
+            findings.add(
+                format!("{path}.oidc.max_lifetime"),
+                "evidence lives for up to 24 hours, and not for none",
+            );
+        }
+        if oidc.allow_bearer_evidence && oidc.replay == Replay::OneShot {
+            let problem = "one-shot evidence is consumed by its first presentation and needs no proof anyway";
+            findings.add(format!("{path}.oidc.allow_bearer_evidence"), problem);
+        }
         if oidc.algorithms.as_ref().is_some_and(Vec::is_empty) {
             findings.add(format!("{path}.oidc.algorithms"), "an empty list admits nothing; leave it out");
         }
@@ -122,7 +141,7 @@ impl Blueprint {
 
     fn add_client(&mut self, client: &ClientConfig, path: &str, findings: &mut Findings) {
         let keys = match (&client.jwks_file, &client.jwks) {
-            (Some(file), None) => read(file).and_then(|text| parse_keys(&text)),
+            (Some(file), None) => read(file).and_then(|text| parse_keys(text.expose_secret().as_bytes())),
             (None, Some(keys)) => parse_keys(keys.to_string().as_bytes()),
             _ => Err("a client has exactly one of `jwks_file` and `jwks`".to_owned()),
         };
@@ -210,11 +229,10 @@ fn audience(oidc: &OidcConfig, ours: &Surroundings) -> Result<Audience, Blueprin
     Ok(oidc.audience.clone().map_or_else(|| Audience::parse(ours.issuer.as_str()), Ok)?)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let limit = u64::try_from(JwkSet::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut text));
-    read.map(|_| text).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
+/// Reads a key set that nobody but root and we ourselves could have written: it decides whom we believe.
+fn read(path: &Path) -> Result<SecretString, String> {
+    let contents = protected_file::read(path, Rules::integrity(JwkSet::MAX_BYTES));
+    contents.map(|contents| contents.text).map_err(|error| crate::error_chain(&error))
 }
 
 fn parse_keys(text: &[u8]) -> Result<JwkSet, String> {

@@ -13,7 +13,7 @@ use symbolon_token::{
 
 use super::attested::{Facts, Freshness, Identity};
 use super::mapping::MappingError;
-use super::oidc::one_shot_digest;
+use super::oidc::{not_delegated, one_shot_digest};
 use super::{AttestFuture, Attested, Attestor, Evidence, Method};
 use crate::grants::{Assertion, Credential};
 use crate::refusal::Refusal;
@@ -59,11 +59,11 @@ impl Attestor for ClientAttestor {
     fn attest<'a>(&'a self, evidence: Evidence<'a>, now: Timestamp) -> AttestFuture<'a> {
         Box::pin(async move {
             let Credential::Assertion(assertion) = evidence.credential else {
-                return Err(Refusal::EvidenceMissing);
+                return Err(Refusal::EvidenceMissing.into());
             };
             let (id, client) = self.registered(&assertion.token).ok_or(Refusal::UnknownClient)?;
             let token = self.verify(id, client, &assertion.token, now)?;
-            self.attested((id, client), assertion, &token, now)
+            Ok(self.attested((id, client), assertion, &token, now)?)
         })
     }
 }
@@ -97,6 +97,7 @@ impl ClientAttestor {
             required: &[RequiredClaim::TokenId],
         };
         let token = token.verify(key, &expectations, now).map_err(Refusal::ClientAssertion)?;
+        not_delegated(token.claims())?;
         // RFC 7523 §3: for client authentication the subject is the client itself.
         if token.claims().subject.as_str() != id.as_str() {
             return Err(Refusal::ClientMismatch);

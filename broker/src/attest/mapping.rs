@@ -38,7 +38,8 @@ impl Mapping {
     /// # Errors
     /// Where and why the expression is refused.
     pub(super) fn compile(source: &str, attested: Shape) -> Result<Self, CompileError> {
-        let program = Environment::builder().declare("attested", attested).build().compile_path(source)?;
+        let environment = Environment::builder().declare("attested", attested).whole_matches().build();
+        let program = environment.compile_path(source)?;
         Ok(Self { program, namespace: Namespace::of(source) })
     }
 

@@ -11,7 +11,7 @@ use symbolon_token::{AudienceRule, Claims, UnverifiedToken, VerifiedToken};
 
 use super::attested::{Facts, Freshness, Identity};
 use super::mapping::{Mapping, MappingError};
-use super::{AttestFuture, Attested, Attestor, Evidence, Method};
+use super::{AttestFuture, Attested, Attestor, Evidence, Method, Unattested};
 use crate::config::Replay;
 use crate::grants::{Assertion, Credential};
 use crate::proofs::ProvedKey;
@@ -56,10 +56,14 @@ impl Attestor for OidcAttestor {
     fn attest<'a>(&'a self, evidence: Evidence<'a>, now: Timestamp) -> AttestFuture<'a> {
         Box::pin(async move {
             let Credential::Assertion(assertion) = evidence.credential else {
-                return Err(Refusal::EvidenceMissing);
+                return Err(Refusal::EvidenceMissing.into());
             };
             let token = self.verify(&assertion.token, now).await?;
-            self.attested(assertion, &token, evidence.key, now)
+            let attested = self.attested(&token, now)?;
+            match self.used(assertion, token.claims(), evidence.key) {
+                Ok(used) => Ok(attested.using(used)),
+                Err(refusal) => Err(Unattested::WrongKey { owner: Box::new(attested), refusal }),
+            }
         })
     }
 }
@@ -67,18 +71,13 @@ impl Attestor for OidcAttestor {
 impl OidcAttestor {
     async fn verify(&self, token: &UnverifiedToken, now: Timestamp) -> Result<VerifiedToken, Refusal> {
         let rule = AudienceRule::Sole(&self.audience);
-        self.issuer.verify(token, rule, now).await.map_err(Refusal::Evidence)
+        let token = self.issuer.verify(token, rule, now).await.map_err(Refusal::Evidence)?;
+        not_delegated(token.claims())?;
+        Ok(token)
     }
 
-    fn attested(
-        &self,
-        assertion: &Assertion,
-        token: &VerifiedToken,
-        key: Option<&ProvedKey>,
-        now: Timestamp,
-    ) -> Result<Attested, Refusal> {
+    fn attested(&self, token: &VerifiedToken, now: Timestamp) -> Result<Attested, Refusal> {
         let claims = token.claims();
-        check_binding(claims, key)?;
         let refused = |source: MappingError| Refusal::Mapping { provider: self.provider.clone(), source };
         let fields = fields(claims).map_err(|error| refused(error.into()))?;
         let workload = self.mapping.workload(&fields, &self.domain).map_err(refused)?;
@@ -95,12 +94,12 @@ impl OidcAttestor {
                 Replay::KeyBound => Some(claims.expires_at),
             },
         };
-        let used = self.used(assertion, claims, key)?;
-        Ok(Attested::new(identity, facts, fields, freshness).using(used))
+        Ok(Attested::new(identity, facts, fields, freshness))
     }
 
-    /// What this presentation uses up, by the provider's replay class.
+    /// What this presentation uses up, by the provider's replay class. All refusals here are about the key.
     fn used(&self, assertion: &Assertion, claims: &Claims, key: Option<&ProvedKey>) -> Result<Use, Refusal> {
+        check_binding(claims, key)?;
         let expires_at = claims.expires_at;
         match self.replay {
             Replay::OneShot => {
@@ -131,6 +130,12 @@ pub(super) fn one_shot_digest(provider: &ProviderName, claims: &Claims, assertio
 
 fn digest(class: &str, provider: &ProviderName, what: &[u8]) -> [u8; 32] {
     sha256(&[class.as_bytes(), b"\0", provider.as_str().as_bytes(), b"\0", what].concat())
+}
+
+/// A token with an actor says that somebody else acts for its subject (RFC 8693 §4.1): it is no evidence that the
+/// subject itself is here.
+pub(super) fn not_delegated(claims: &Claims) -> Result<(), Refusal> {
+    if claims.actor.is_some() { Err(Refusal::EvidenceDelegated) } else { Ok(()) }
 }
 
 /// Evidence that its issuer bound to a key counts only together with that key (RFC 7800 §3).

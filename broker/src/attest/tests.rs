@@ -11,6 +11,7 @@ use super::*;
 use crate::config::Config;
 use crate::findings::Findings;
 use crate::grants::Assertion;
+use crate::groups::Groups;
 use crate::store::Use;
 
 const NOW: u64 = 1_800_000_000;
@@ -87,7 +88,14 @@ fn presented(claims: &Claims, key: &SigningKey) -> PresentedClient {
 
 async fn attest(fixture: &Fixture, client: &PresentedClient) -> Result<Attested, Refusal> {
     let connection = ConnectionInfo::new(Peer::Tcp("192.0.2.1:1".parse().unwrap()), false);
-    fixture.attestors.attest(client, &connection, None, Timestamp::from_secs(NOW).unwrap()).await
+    let now = Timestamp::from_secs(NOW).unwrap();
+    fixture.attestors.attest(client, &connection, None, now).await.map_err(|unattested| match unattested {
+        Unattested::Stranger(refusal) => refusal,
+        Unattested::WrongKey { owner, refusal } => {
+            assert!(owner.uses().is_empty(), "a thief cannot spend what is not his");
+            refusal
+        }
+    })
 }
 
 #[tokio::test]
@@ -165,6 +173,49 @@ async fn evidence_that_is_bound_to_a_key_is_worth_nothing_without_it() {
 }
 
 #[tokio::test]
+async fn a_subject_that_holds_or_continues_another_is_not_in_its_group() {
+    let group = |pattern: &str| {
+        let section = format!("attested.claims[\"workflow\"].matches({pattern:?})");
+        let mut findings = Findings::default();
+        let groups = Groups::build(&[("app".parse().unwrap(), section)].into(), &mut findings);
+        findings.is_empty().then_some(groups)
+    };
+    for loose in ["repo:org/app:", "^repo:org/app", "repo:org/app:.*$", "^repo:a:x$|repo:org/app:x"] {
+        assert!(group(loose).is_none(), "{loose}");
+    }
+    let groups = group(r"^repo:org/app\.io:(ref|environment):[^:]+$").unwrap();
+    let fixture = fixture("replay: one_shot");
+    for (subject, is_member) in [
+        ("repo:org/app.io:ref:main", true),
+        ("repo:org/app-evil:ref:main", false),
+        ("repo:org/app.io-evil:ref:main", false),
+        ("repo:org/appxio:ref:main", false),
+        ("repo:evil/x:environment:repo:org/app.io:ref:main", false),
+        ("repo:org/app.io:environment:x:ref:main", false),
+        ("repo:org/app.io:ref:main\nrepo:evil", false),
+    ] {
+        let mut claims = claims(CI, "x");
+        claims.extra.insert("workflow".to_owned(), subject.into());
+        let attested = attest(&fixture, &presented(&claims, &fixture.ci)).await.unwrap();
+        assert_eq!(!groups.of(&attested).unwrap().is_empty(), is_member, "{subject}");
+    }
+}
+
+#[tokio::test]
+async fn a_delegated_token_is_no_evidence_of_its_subject() {
+    let fixture = fixture("replay: one_shot");
+    let actor =
+        symbolon_token::Actor { subject: Subject::parse("somebody").unwrap(), issuer: None, earlier: None };
+    let delegated = |issuer, subject| Claims { actor: Some(actor.clone()), ..claims(issuer, subject) };
+    for client in [
+        presented(&delegated(CI, "repo"), &fixture.ci),
+        presented(&delegated("batch", "batch"), &fixture.client),
+    ] {
+        assert!(matches!(attest(&fixture, &client).await, Err(Refusal::EvidenceDelegated)));
+    }
+}
+
+#[tokio::test]
 async fn the_named_provider_narrows_down_and_the_named_client_must_be_the_one() {
     let fixture = fixture("replay: one_shot");
     let named = |provider: Option<&str>, id: Option<&str>| PresentedClient {
@@ -191,6 +242,11 @@ fn contradictions_between_providers_are_found_at_load() {
         !findings.is_empty()
     };
     let other = "https://b.example";
+    let with = |settings: &str| {
+        format!(
+            "{{ name: a, oidc: {{ issuer: '{CI}', {settings} }}, workload: '\"a/\" + attested.subject' }}"
+        )
+    };
     for (what, providers) in [
         (
             "one issuer twice",
@@ -210,10 +266,15 @@ fn contradictions_between_providers_are_found_at_load() {
         ("ourselves", vec![oidc("a", ISSUER, "\"a/\" + attested.subject")]),
         ("an unknown attribute", vec![oidc("a", CI, "\"a/\" + attested.sub")]),
         ("plain http", vec![oidc("a", "http://127.0.0.1:1", "\"a/\" + attested.subject")]),
+        ("one-shot evidence as a bearer", vec![with("replay: one_shot, allow_bearer_evidence: true")]),
+        ("no lifetime", vec![with("max_lifetime: 0s")]),
+        ("a lifetime without end", vec![with("max_lifetime: 25h")]),
+        ("keys that are not there", vec![with("keys: { jwks_file: /nowhere/keys.json }")]),
         ("no kind", vec!["{ name: a, workload: '\"a\"' }".to_owned()]),
     ] {
         assert!(found(&providers), "{what}");
     }
+    assert!(!found(&[with("replay: key_bound, allow_bearer_evidence: true, max_lifetime: 24h")]));
     assert!(!found(&[
         oidc("a", CI, "\"a/\" + attested.subject"),
         oidc("b", other, "\"b/\" + attested.subject")

@@ -12,7 +12,8 @@ pub struct LimitsConfig {
     pub requests_per_second: u32,
     /// Requests that one source may send at once before that rate counts.
     pub burst: u32,
-    /// Token requests under way at the same time; one source may have an eighth of them.
+    /// Token requests under way at the same time on each listener; one source may have an eighth of them. Twice as
+    /// many bodies may be on their way.
     pub concurrent_requests: u32,
     /// Connections open at the same time.
     pub connections: u32,

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use symbolon_config::HumanDuration;
 use symbolon_identity::{Audience, GroupName, ResourceName, Scope};
 
+use super::SigningAlgorithm;
+
 /// Something that tokens are issued for.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -28,15 +30,18 @@ pub struct ResourceConfig {
     /// Whether its tokens are bound to the caller's key.
     #[serde(default)]
     pub binding: Binding,
-    /// Further claims of its tokens: name to expression (CEL) over `workload` and `attested`.
-    #[serde(default)]
-    pub claims: BTreeMap<String, String>,
     /// What an exchange makes for it: a token in which the caller stays visible as actor, or one in which it does not.
     #[serde(default)]
     pub exchange: ExchangeMode,
+    /// Further claims of its tokens: name to expression (CEL) over `workload` and `attested`.
+    #[serde(default)]
+    pub claims: BTreeMap<String, String>,
     /// The longest life of its tokens.
     #[serde(default = "five_minutes")]
     pub token_ttl: HumanDuration,
+    /// What its tokens are signed with. Before changing it, list the new one in `keys.algorithms` for a while.
+    #[serde(default)]
+    pub algorithm: SigningAlgorithm,
 }
 
 fn five_minutes() -> HumanDuration {

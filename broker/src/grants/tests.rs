@@ -13,6 +13,7 @@ fn parse(body: &str) -> Result<TokenRequest, Refusal> {
         id,
         form: TokenForm::parse(body.as_bytes()).unwrap(),
         connection,
+        source: None,
         proof: None,
     })
 }

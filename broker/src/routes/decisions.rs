@@ -1,23 +1,31 @@
-//! `GET /v1/decisions/{id}` on the admin socket: a recorded decision, explained.
-//! Not for callers: expected and actual values are shown to our own user and root only.
+//! Recorded decisions: explained on the admin socket, and told to the workload itself on the attestation socket.
+//! Not here: taking them.
+
+mod document;
+mod own;
+mod sources;
+mod stages;
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
-use serde_json::json;
+use serde::Deserialize;
 use symbolon_http::server::ConnectionInfo;
 use symbolon_identity::DecisionId;
-use symbolon_policies::{Condition, ExplainedPolicy, Verdict};
-use symbolon_wire::{Atom, DecisionDocument, NearMiss, Outcome};
 
 use super::operators::{Operators, problem};
-use crate::policies::{CurrentSet, Policies};
+use crate::policies::Policies;
 use crate::record::DecisionRecord;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
+
+pub(crate) use own::OwnDecisions;
+
+/// The most decisions in one list.
+const MAX_RECENT: u32 = 200;
 
 /// What explaining needs.
 #[derive(Debug)]
@@ -30,14 +38,43 @@ pub(crate) struct Decisions {
     pub(crate) operators: Operators,
 }
 
-pub(super) async fn serve(
+/// How many decisions a list is to have.
+#[derive(Debug, Deserialize)]
+pub(super) struct Recent {
+    #[serde(default = "most")]
+    limit: u32,
+}
+
+fn most() -> u32 {
+    MAX_RECENT
+}
+
+/// `GET /v1/decisions/{id}` on the admin socket: a recorded decision, explained. Expected and actual values are shown
+/// to our own user and root only.
+pub(super) async fn one(
     State(decisions): State<Arc<Decisions>>,
     Extension(connection): Extension<ConnectionInfo>,
     Path(id): Path<String>,
 ) -> Response {
-    let mut response = decisions.answer(&connection, &id).await;
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    fresh(decisions.answer(&connection, &id).await)
+}
+
+/// `GET /v1/decisions?limit=…` on the admin socket: the latest decisions, newest first, with what policies were asked.
+pub(super) async fn recent(
+    State(decisions): State<Arc<Decisions>>,
+    Extension(connection): Extension<ConnectionInfo>,
+    Query(query): Query<Recent>,
+) -> Response {
+    fresh(decisions.list(&connection, query.limit.clamp(1, MAX_RECENT)).await)
+}
+
+/// `GET /v1/decisions/{id}` on the attestation socket: the caller's own decision, without anything of the policies.
+pub(super) async fn own(
+    State(decisions): State<Arc<OwnDecisions>>,
+    Extension(connection): Extension<ConnectionInfo>,
+    Path(id): Path<String>,
+) -> Response {
+    fresh(decisions.answer(&connection, &id).await)
 }
 
 impl Decisions {
@@ -52,74 +89,39 @@ impl Decisions {
             Ok(Some(record)) => self.explain(record).await,
             Ok(None) => problem(
                 StatusCode::NOT_FOUND,
-                "no decision of this id is kept: refusals before attestation are only counted",
+                "no decision of this id is kept: refusals before attestation, and those that a caller gets many times within ten seconds, are only counted",
             ),
-            Err(error) => {
-                let error = crate::error_chain(&error);
-                tracing::error!(event.name = "store.read_failed", error, "a decision cannot be read");
-                problem(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer")
-            }
+            Err(error) => unread(&error),
+        }
+    }
+
+    async fn list(&self, connection: &ConnectionInfo, limit: u32) -> Response {
+        if let Some(refused) = self.operators.refuse(connection) {
+            return refused;
+        }
+        match self.store.recent_decisions(limit).await {
+            Ok(records) => Json(records.iter().map(document::brief).collect::<Vec<_>>()).into_response(),
+            Err(error) => unread(&error),
         }
     }
 
     async fn explain(&self, record: DecisionRecord) -> Response {
         let policies = self.policies.current();
         // Milliseconds of work: not on a thread that serves requests.
-        match tokio::task::spawn_blocking(move || document(&record, &policies)).await {
+        match tokio::task::spawn_blocking(move || document::of(&record, &policies)).await {
             Ok(document) => Json(document).into_response(),
             Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the explanation failed"),
         }
     }
 }
 
-fn document(record: &DecisionRecord, policies: &CurrentSet) -> DecisionDocument {
-    let mut near_misses: Vec<NearMiss> = Vec::new();
-    if record.outcome == Outcome::Denied {
-        for question in &record.questions {
-            let explanation = policies.set().explain(question);
-            for miss in explanation.near_misses().map(near_miss) {
-                if !near_misses.contains(&miss) {
-                    near_misses.push(miss);
-                }
-            }
-        }
-    }
-    let same_set = record.policy_set.as_deref() == Some(policies.fingerprint());
-    DecisionDocument {
-        id: record.id.clone(),
-        time: record.time,
-        outcome: record.outcome,
-        reason: record.reason,
-        detail: record.detail.clone(),
-        workload: Some(record.caller.id.as_str().to_owned()),
-        target: Some(record.target_name()),
-        stages: Vec::new(),
-        policies: record.policies.iter().map(|policy| policy.as_str().to_owned()).collect(),
-        near_misses,
-        facts: json!({
-            "principal": record.caller,
-            "method": record.method,
-            "key": record.key,
-            "scopes": record.scopes,
-            "exchange": record.exchange,
-            "context": record.questions.first().map(|question| &question.context),
-            "token": record.token,
-            "policy_set": record.policy_set,
-            "shadow": record.shadow,
-            "policies_changed_since": record.policy_set.is_some() && !same_set,
-        }),
-    }
+fn fresh(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
-fn near_miss(policy: &ExplainedPolicy) -> NearMiss {
-    NearMiss { policy: policy.id.as_str().to_owned(), failed: policy.failed().map(atom).collect() }
-}
-
-fn atom(condition: &Condition) -> Atom {
-    let actual = match &condition.verdict {
-        Verdict::Error(message) => Some(format!("error: {message}")),
-        Verdict::NotReached => Some("not reached".to_owned()),
-        Verdict::Holds | Verdict::Fails => condition.actual.clone(),
-    };
-    Atom { condition: condition.text.clone(), expected: condition.expected.clone(), actual }
+fn unread(error: &StoreError) -> Response {
+    let error = crate::error_chain(error);
+    tracing::error!(event.name = "store.read_failed", error, "decisions cannot be read");
+    problem(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer")
 }

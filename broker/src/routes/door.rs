@@ -2,10 +2,12 @@
 //! Not here: what the form means.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
+use axum::response::Response;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};
 use http::{Extensions, HeaderMap, Request};
 use secrecy::SecretString;
@@ -16,9 +18,11 @@ use symbolon_jws::{CryptoError, random_bytes};
 use symbolon_wire::{TokenForm, header};
 use tokio::time::timeout;
 
+use super::error;
 use crate::limits::{Admission, Gate};
 use crate::presented::Presented;
-use crate::refusal::Refusal;
+use crate::proxies::Proxies;
+use crate::refusal::{Refusal, Scheme};
 
 /// The largest body; one assertion of 16 KiB, two tokens, and room for the rest.
 const MAX_BODY: usize = 64 * 1024;
@@ -32,6 +36,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     gate: Arc<Gate>,
+    proxies: Arc<Proxies>,
     clock: Arc<dyn Clock>,
 }
 
@@ -44,8 +49,8 @@ pub(super) struct Entered {
 
 impl Door {
     /// A door with these limits.
-    pub(crate) fn new(gate: Arc<Gate>, clock: Arc<dyn Clock>) -> Self {
-        Self { gate, clock }
+    pub(crate) fn new(gate: Arc<Gate>, proxies: Arc<Proxies>, clock: Arc<dyn Clock>) -> Self {
+        Self { gate, proxies, clock }
     }
 
     /// A fresh decision id.
@@ -64,7 +69,21 @@ impl Door {
     pub(super) async fn enter(&self, request: Request<Body>) -> Result<Entered, Refusal> {
         let id = self.next_id()?;
         let connection = connection(request.extensions())?;
-        self.enter_as(id, connection, request).await
+        let source = self.source(&connection, request.headers());
+        self.enter_as(id, (connection, source), request).await
+    }
+
+    /// Lets a request without a body in, on a connection that no proxy stands before.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the limits are reached.
+    pub(super) fn admit(&self, connection: &ConnectionInfo) -> Result<Admission, Refusal> {
+        self.gate.arrive(connection, None)?.begin()
+    }
+
+    /// The address that a request comes from, if that can be told.
+    pub(super) fn source(&self, connection: &ConnectionInfo, headers: &HeaderMap) -> Option<IpAddr> {
+        self.proxies.source(connection, headers)
     }
 
     /// Lets a request in under an id that it has already.
@@ -74,11 +93,12 @@ impl Door {
     pub(super) async fn enter_as(
         &self,
         id: DecisionId,
-        connection: ConnectionInfo,
+        (connection, source): (ConnectionInfo, Option<IpAddr>),
         request: Request<Body>,
     ) -> Result<Entered, Refusal> {
-        let admission = self.gate.admit(&connection)?;
-        Ok(Entered { presented: present(id, connection, request).await?, _admission: admission })
+        let arrival = self.gate.arrive(&connection, source)?;
+        let presented = present(id, (connection, source), request).await?;
+        Ok(Entered { presented, _admission: arrival.begin()? })
     }
 
     /// Waits for an answer, but not for ever.
@@ -93,6 +113,11 @@ impl Door {
     }
 }
 
+/// The answer to any other method than POST.
+pub(super) async fn method_not_allowed() -> Response {
+    error::method_not_allowed()
+}
+
 /// The facts about the connection of a request.
 pub(super) fn connection(extensions: &Extensions) -> Result<ConnectionInfo, Refusal> {
     let known = extensions.get::<ConnectionInfo>().cloned();
@@ -101,7 +126,7 @@ pub(super) fn connection(extensions: &Extensions) -> Result<ConnectionInfo, Refu
 
 async fn present(
     id: DecisionId,
-    connection: ConnectionInfo,
+    (connection, source): (ConnectionInfo, Option<IpAddr>),
     request: Request<Body>,
 ) -> Result<Presented, Refusal> {
     let (head, body) = request.into_parts();
@@ -115,15 +140,15 @@ async fn present(
         Ok(Err(error)) if is_too_large(&error) => return Err(Refusal::TooLarge),
         Ok(Err(_)) | Err(_) => return Err(Refusal::Malformed("the body did not arrive")),
     };
-    Ok(Presented { id, form: TokenForm::parse(&body)?, connection, proof })
+    Ok(Presented { id, form: TokenForm::parse(&body)?, connection, source, proof })
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(ORIGIN) {
         return Err(Refusal::OriginNotAllowed);
     }
-    if headers.contains_key(AUTHORIZATION) {
-        return Err(Refusal::AuthorizationHeader);
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        return Err(Refusal::AuthorizationHeader(Scheme::of(value.as_bytes())));
     }
     if headers.contains_key(CONTENT_ENCODING) {
         return Err(Refusal::Malformed("the body is encoded"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use symbolon_identity::{DecisionId, ReasonCode};
 use symbolon_issuers::IssuerError;
@@ -17,7 +17,7 @@ use crate::attest::{DigestError, ProcessError};
 use crate::audit::{AuditError, Audited};
 use crate::inspect::InspectError;
 use crate::own_tokens::OwnTokenError;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Scheme};
 use crate::store::{Conflict, LedgerError};
 use crate::subject::PresentedError;
 
@@ -58,8 +58,16 @@ const fn with_status(status: StatusCode, face: Face) -> Face {
     Face { status, ..face }
 }
 
+const fn forbidden(error: ErrorCode, reason: ReasonCode) -> Face {
+    with_status(StatusCode::FORBIDDEN, bad(error, reason))
+}
+
+/// The token for the feed is not taken.
+const fn no_token(reason: ReasonCode) -> Face {
+    with_status(StatusCode::UNAUTHORIZED, bad(ErrorCode::InvalidRequest, reason))
+}
+
 /// The map.
-#[expect(clippy::too_many_lines, reason = "one exhaustive map, a line a refusal")]
 pub(crate) fn face(refusal: &Refusal) -> Face {
     use ErrorCode as Code;
     use ReasonCode as Reason;
@@ -70,10 +78,8 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
             with_status(StatusCode::PAYLOAD_TOO_LARGE, bad(Code::InvalidRequest, Reason::TooLarge))
         }
         Refusal::Malformed(_) | Refusal::Form(_) => bad(Code::InvalidRequest, Reason::MalformedRequest),
-        Refusal::OriginNotAllowed => {
-            with_status(StatusCode::FORBIDDEN, bad(Code::InvalidRequest, Reason::OriginNotAllowed))
-        }
-        Refusal::AuthorizationHeader => bad(Code::InvalidRequest, Reason::MultipleTokens),
+        Refusal::OriginNotAllowed => forbidden(Code::InvalidRequest, Reason::OriginNotAllowed),
+        Refusal::AuthorizationHeader(_) => unproven(Reason::AuthorizationHeader),
         Refusal::UnsupportedGrantType => bad(Code::UnsupportedGrantType, Reason::UnsupportedGrantType),
         Refusal::ProviderAmbiguous => bad(Code::InvalidRequest, Reason::ProviderAmbiguous),
         Refusal::UnsupportedAssertionType => unproven(Reason::UnsupportedAssertionType),
@@ -83,6 +89,7 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         Refusal::ClientAssertion(error) => unproven(assertion_reason(error)),
         Refusal::UnknownKey => unproven(Reason::UnknownKid),
         Refusal::Evidence(error) => evidence_face(error),
+        Refusal::EvidenceDelegated => unproven(Reason::AssertionRejected),
         Refusal::EvidenceBound | Refusal::EvidenceUnproved { .. } => unproven(Reason::EvidenceKeyMismatch),
         Refusal::Process(error) => process_face(error),
         Refusal::Mapping { .. } => unproven(Reason::MappingFailed),
@@ -104,12 +111,8 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         // RFC 8693 §2.2.2: we are unwilling to issue a token for this target.
         Refusal::ExchangeDenied(_) => bad(Code::InvalidTarget, Reason::Denied),
         Refusal::ExchangeUndetermined(_) => bad(Code::InvalidTarget, Reason::Undetermined),
-        Refusal::StatusToken(error) => {
-            with_status(StatusCode::UNAUTHORIZED, bad(Code::InvalidRequest, own_token_reason(error)))
-        }
-        Refusal::StatusScope => {
-            with_status(StatusCode::FORBIDDEN, bad(Code::InvalidScope, Reason::InsufficientScope))
-        }
+        Refusal::StatusToken(error) => no_token(own_token_reason(error)),
+        Refusal::StatusScope => forbidden(Code::InvalidScope, Reason::InsufficientScope),
         Refusal::CallerRevoked => bad(Code::UnauthorizedClient, Reason::Revoked),
         Refusal::SubjectRevoked => bad(Code::InvalidRequest, Reason::Revoked),
         Refusal::GroupUndetermined { .. } => bad(Code::AccessDenied, Reason::GroupUndetermined),
@@ -121,7 +124,10 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         Refusal::Conflict(conflict @ (Conflict::EvidenceReplayed | Conflict::EvidenceKeyMismatch)) => {
             unproven(conflict.reason())
         }
-        Refusal::Signing(_) | Refusal::Random(_) => outage(Reason::TokenUnavailable, SOON),
+        Refusal::Conflict(conflict @ Conflict::SigningKeyGone) => outage(conflict.reason(), SOON),
+        Refusal::Signing(_) | Refusal::NoSigningKey(_) | Refusal::Random(_) => {
+            outage(Reason::TokenUnavailable, SOON)
+        }
     }
 }
 
@@ -198,15 +204,43 @@ pub(super) fn respond(outcome: &Result<Audited, AuditError>) -> Response {
     let mut response = match outcome {
         Ok(audited) => match audited.answer() {
             Ok(answer) => Json(answer).into_response(),
-            Err(refusal) => refused(face(refusal), Some(audited.id())),
+            Err(refusal) => challenged(refusal, Some(audited.id())),
         },
         Err(AuditError::NoId(_)) => refused(outage(ReasonCode::TokenUnavailable, SOON), None),
         Err(AuditError::NotRecorded { id, source }) => refused(unrecorded(*source), Some(id)),
     };
-    // RFC 6749 §5.1.
+    uncached(&mut response);
+    response
+}
+
+/// The answer to a method that the endpoint does not know.
+pub(super) fn method_not_allowed() -> Response {
+    let face = with_status(
+        StatusCode::METHOD_NOT_ALLOWED,
+        bad(ErrorCode::InvalidRequest, ReasonCode::MalformedRequest),
+    );
+    let mut response = refused(face, None);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    uncached(&mut response);
+    response
+}
+
+/// What each 401 says of how to authenticate (RFC 9110 §15.5.2). A client that sent an `Authorization` header is
+/// answered in its own scheme (RFC 6749 §5.2). For the others there is no scheme that means a client assertion in
+/// the form; `Bearer` makes no browser ask for a password.
+fn challenge(refusal: &Refusal) -> &'static str {
+    let scheme = if let Refusal::AuthorizationHeader(scheme) = refusal { *scheme } else { Scheme::Other };
+    match scheme {
+        Scheme::Basic => "Basic realm=\"symbolon\"",
+        Scheme::Dpop => "DPoP realm=\"symbolon\"",
+        Scheme::Bearer | Scheme::Other => "Bearer realm=\"symbolon\"",
+    }
+}
+
+/// RFC 6749 §5.1.
+fn uncached(response: &mut Response) {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
-    response
 }
 
 /// The answer of the feed to who may not read it (RFC 6750 §3, RFC 9449 §7.1).
@@ -228,7 +262,7 @@ pub(super) fn inspect(error: &InspectError) -> Response {
         InspectError::Refused(refusal) => {
             let detail = crate::error_chain(refusal);
             tracing::debug!(event.name = "inspect.refused", detail, "refused");
-            refused(face(refusal), None)
+            challenged(refusal, None)
         }
         InspectError::Unrecorded(error) => refused(unrecorded(*error), None),
     }
@@ -239,6 +273,15 @@ fn unrecorded(error: LedgerError) -> Face {
         LedgerError::Full => outage(ReasonCode::Busy, SOON),
         LedgerError::Unavailable => outage(ReasonCode::StoreUnavailable, Duration::from_secs(2)),
     }
+}
+
+/// A refusal; if it is a 401, with what it takes.
+fn challenged(refusal: &Refusal, id: Option<&DecisionId>) -> Response {
+    let mut response = refused(face(refusal), id);
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge(refusal)));
+    }
+    response
 }
 
 fn refused(face: Face, id: Option<&DecisionId>) -> Response {

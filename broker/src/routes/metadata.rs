@@ -1,6 +1,7 @@
 //! The discovery documents (RFC 8414 §2, which `OpenID` Connect Discovery §3 shares).
 //! Not here: where they stand; the route table knows both path forms.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -20,7 +21,7 @@ pub(crate) struct Metadata {
 
 impl Metadata {
     /// The document of this issuer.
-    pub(crate) fn new(issuer: &IssuerUrl, scopes: &Scopes) -> Self {
+    pub(crate) fn new(issuer: &IssuerUrl, scopes: &Scopes, signing: &BTreeSet<Algorithm>) -> Self {
         let algorithms: Vec<String> = Algorithm::ALL.iter().map(ToString::to_string).collect();
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let document = ServerMetadata {
@@ -32,7 +33,7 @@ impl Metadata {
             revocation_endpoint: Some(issuer.join(paths::REVOKE)),
             response_types_supported: words(&["id_token"]),
             subject_types_supported: words(&["public"]),
-            id_token_signing_alg_values_supported: words(&[Algorithm::Es256.as_str()]),
+            id_token_signing_alg_values_supported: signing.iter().map(ToString::to_string).collect(),
             grant_types_supported: words(&[grant_type::CLIENT_CREDENTIALS, grant_type::TOKEN_EXCHANGE]),
             token_endpoint_auth_methods_supported: words(&["private_key_jwt"]),
             token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),

@@ -14,19 +14,26 @@ pub(crate) struct Operators {
 }
 
 impl Operators {
+    /// What everybody else is told.
+    pub(super) const REFUSAL: &'static str = "the admin socket is for the broker's own user and root";
+
     /// The user of this process, and root.
     pub(crate) fn of_process() -> Self {
         Self { uid: rustix::process::geteuid().as_raw() }
     }
 
+    /// The user at the other end, if it is us or root.
+    pub(super) fn admit(self, connection: &ConnectionInfo) -> Option<u32> {
+        match connection.peer() {
+            Peer::Unix(peer) => Some(peer.uid()).filter(|uid| *uid == self.uid || *uid == 0),
+            Peer::Tcp(_) => None,
+        }
+    }
+
     /// The answer to anybody else.
     pub(super) fn refuse(self, connection: &ConnectionInfo) -> Option<Response> {
-        let may_ask = match connection.peer() {
-            Peer::Unix(peer) => peer.uid() == self.uid || peer.uid() == 0,
-            Peer::Tcp(_) => false,
-        };
-        let message = "the admin socket is for the broker's own user and root";
-        (!may_ask).then(|| problem(StatusCode::FORBIDDEN, message))
+        let is_stranger = self.admit(connection).is_none();
+        is_stranger.then(|| problem(StatusCode::FORBIDDEN, Self::REFUSAL))
     }
 }
 

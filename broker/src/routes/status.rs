@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
 use symbolon_daemon::Clock;
 use symbolon_identity::{Audience, IssuerUrl, Scope, Timestamp};
+use symbolon_jws::Algorithm;
 use symbolon_proof::{ProofExpectation, ReplayWindow};
 use symbolon_token::{
     AudienceRule, Claims, Revocation, Subject, TokenType, UnverifiedToken, VerifiedToken, sign,
@@ -23,6 +24,7 @@ use super::error;
 use crate::keys::SigningRing;
 use crate::limits::Gate;
 use crate::own_tokens::{OwnTokenError, OwnTokens};
+use crate::proxies::Proxies;
 use crate::refusal::Refusal;
 use crate::revoke::{Revocations, Standing};
 
@@ -32,6 +34,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 const PAGE_LIFE: Duration = Duration::from_mins(1);
 /// So many bytes of names make one page; with their signature they stay well below the limit of a token.
 const PAGE_BYTES: usize = 6 * 1024;
+/// What pages are signed with; there is always a key of it.
+const SIGNED_WITH: Algorithm = Algorithm::Es256;
 /// At most so many verifiers follow at once.
 const FOLLOWERS: usize = 4096;
 /// Proofs that are remembered.
@@ -45,6 +49,7 @@ pub(crate) struct StatusRoute {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) proxies: Arc<Proxies>,
     issuer: IssuerUrl,
     audience: Audience,
     scope: Scope,
@@ -60,6 +65,7 @@ pub(crate) struct StatusParts {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) proxies: Arc<Proxies>,
 }
 
 impl StatusRoute {
@@ -71,7 +77,7 @@ impl StatusRoute {
         issuer: &IssuerUrl,
         parts: StatusParts,
     ) -> Result<Self, symbolon_identity::IdentityError> {
-        let StatusParts { own, keys, revocations, clock, gate } = parts;
+        let StatusParts { own, keys, revocations, clock, gate, proxies } = parts;
         Ok(Self {
             audience: Audience::parse(&issuer.join(symbolon_wire::paths::STATUS))?,
             scope: Scope::parse(status::SCOPE)?,
@@ -83,13 +89,15 @@ impl StatusRoute {
             revocations,
             clock,
             gate,
+            proxies,
         })
     }
 
     async fn answer(&self, request: &Parts) -> Result<Response, Refusal> {
         let connection = super::door::connection(&request.extensions)?;
         // The rate only: who waits for news does not count as work under way.
-        drop(self.gate.admit(&connection)?);
+        let source = self.proxies.source(&connection, &request.headers);
+        drop(self.gate.arrive(&connection, source)?);
         self.admit(request)?;
         let _follower = self.followers.try_acquire().map_err(|_| Refusal::Busy)?;
         let query = status::Query::parse(request.uri.query().unwrap_or_default())
@@ -155,8 +163,9 @@ impl StatusRoute {
                 now.saturating_add(PAGE_LIFE),
             )
         };
-        let signed = sign(&claims, TokenType::Status, self.keys.active()).map_err(Refusal::Signing)?;
-        Ok(signed.expose().to_owned())
+        let signer = self.keys.signer(SIGNED_WITH).ok_or(Refusal::NoSigningKey(SIGNED_WITH))?;
+        let text = sign(&claims, TokenType::Status, &signer).map_err(Refusal::Signing)?;
+        Ok(text.expose().to_owned())
     }
 
     fn now(&self) -> Timestamp {

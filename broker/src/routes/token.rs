@@ -14,7 +14,6 @@ use super::error;
 use crate::audit::{AuditError, Audited};
 use crate::issue::TokenService;
 use crate::metrics::TokenMetrics;
-use crate::presented::source_ip;
 use crate::refusal::Refusal;
 
 /// What the token endpoint needs.
@@ -45,8 +44,8 @@ impl TokenRoute {
             Ok(connection) => connection,
             Err(refusal) => return self.service.turn_away(id, None, refusal).await,
         };
-        let source = source_ip(&connection);
-        let entered = match self.door.enter_as(id.clone(), connection, request).await {
+        let source = self.door.source(&connection, request.headers());
+        let entered = match self.door.enter_as(id.clone(), (connection, source), request).await {
             Ok(entered) => entered,
             Err(refusal) => return self.service.turn_away(id, source, refusal).await,
         };

@@ -6,8 +6,9 @@ use sqlx::{Connection, SqliteConnection};
 use super::StoreError;
 
 /// One step each, in order; a file's `user_version` says how many were taken. Steps that were shipped never change.
-const STEPS: [&str; 2] = [
-    "
+const STEPS: [&str; 4] = [FIRST, REVOCATIONS, SIGNING_KEYS, MARKS];
+
+pub(super) const FIRST: &str = "
 CREATE TABLE signing_keys (
     key_id TEXT PRIMARY KEY,
     sealed TEXT NOT NULL,
@@ -33,8 +34,9 @@ CREATE TABLE audit (
     line TEXT NOT NULL
 ) STRICT;
 PRAGMA user_version = 1;
-",
-    "
+";
+
+const REVOCATIONS: &str = "
 CREATE TABLE revocations (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
@@ -45,8 +47,44 @@ CREATE TABLE revocations (
 ) STRICT;
 CREATE INDEX revocations_by_end ON revocations (until);
 PRAGMA user_version = 2;
-",
-];
+";
+
+/// Before, the newest key signed and nobody noted for how long; no token may live for more than a day.
+const SIGNING_KEYS: &str = "
+ALTER TABLE signing_keys ADD COLUMN algorithm TEXT NOT NULL DEFAULT 'ES256';
+ALTER TABLE signing_keys ADD COLUMN published_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE signing_keys ADD COLUMN activated_at INTEGER;
+ALTER TABLE signing_keys ADD COLUMN retired_at INTEGER;
+ALTER TABLE signing_keys ADD COLUMN tokens_until INTEGER;
+UPDATE signing_keys SET published_at = created_at, activated_at = created_at,
+    tokens_until = unixepoch() + 86400;
+UPDATE signing_keys SET retired_at = unixepoch()
+    WHERE rowid <> (SELECT rowid FROM signing_keys ORDER BY created_at DESC, rowid DESC LIMIT 1);
+CREATE UNIQUE INDEX one_key_signs ON signing_keys (algorithm)
+    WHERE activated_at IS NOT NULL AND retired_at IS NULL;
+CREATE TABLE revoked_keys (
+    key_id TEXT PRIMARY KEY,
+    revoked_at INTEGER NOT NULL,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 3;
+";
+
+/// Numbers that have to outlive the program, such as the latest expiry that was forgotten.
+const MARKS: &str = "
+CREATE TABLE marks (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 4;
+";
+
+/// Whether a file has taken all steps.
+pub(super) async fn is_current(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    if found > known { Err(StoreError::TooNew { found, known }) } else { Ok(found == known) }
+}
 
 /// Takes the steps that a file lacks, each in a transaction of its own.
 pub(super) async fn upgrade(connection: &mut SqliteConnection) -> Result<(), StoreError> {

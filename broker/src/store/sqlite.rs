@@ -3,20 +3,22 @@
 
 mod batch;
 mod file;
+mod keys;
 mod revocations;
 
 use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row, SqliteConnection, SqlitePool};
-use symbolon_audit::Chain;
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use symbolon_identity::{DecisionId, Origin, Timestamp};
 use tokio::sync::Mutex;
 
-use super::{Entry, SealedKey, Store, StoreError, StoreFuture, Verdict, schema};
+use super::{Entry, Store, StoreError, StoreFuture, StoredKey, Verdict, schema};
+use crate::keys::RevokedKey;
 use crate::record::DecisionRecord;
 use crate::revoke::Standing;
+use batch::End;
 use file::Claim;
 
 const BUSY: Duration = Duration::from_secs(5);
@@ -27,14 +29,15 @@ const READERS: u32 = 2;
 pub(crate) struct SqliteStore {
     writer: Mutex<Writer>,
     readers: SqlitePool,
-    _claim: Claim,
+    /// None if we only look.
+    _claim: Option<Claim>,
 }
 
 #[derive(Debug)]
 struct Writer {
     connection: SqliteConnection,
-    /// Where the audit chain ends; none if that has to be read again.
-    chain: Option<Chain>,
+    /// What the next commit goes on from; none if that has to be read again.
+    end: Option<End>,
 }
 
 impl SqliteStore {
@@ -54,25 +57,45 @@ impl SqliteStore {
             .connect()
             .await?;
         schema::upgrade(&mut connection).await?;
-        let chain = batch::end_of_chain(&mut connection).await?;
+        let end = End::read(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY)
             .connect_lazy_with(options.read_only(true));
-        let writer = Mutex::new(Writer { connection, chain: Some(chain) });
-        Ok(Self { writer, readers, _claim: claim })
+        let writer = Mutex::new(Writer { connection, end: Some(end) });
+        Ok(Self { writer, readers, _claim: Some(claim) })
+    }
+
+    /// Opens a file that is there to look at what is in it, while a broker may be using it. Nothing is changed and no
+    /// file is left beside it. None if it has to be brought up to the schema of this program first.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`], but for a file that is in use.
+    pub(crate) async fn inspect(path: &Path) -> Result<Option<Self>, StoreError> {
+        file::check(path)?;
+        let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).read_only(true);
+        // Without a log beside it nobody is writing; a file that does not change needs no lock and no shared memory.
+        let options = options.immutable(!file::has_log(path)).disable_statement_logging();
+        let mut connection = options.clone().connect().await?;
+        if !schema::is_current(&mut connection).await? {
+            return Ok(None);
+        }
+        let end = End::read(&mut connection).await?;
+        let readers = SqlitePoolOptions::new().connect_lazy_with(options);
+        let writer = Mutex::new(Writer { connection, end: Some(end) });
+        Ok(Some(Self { writer, readers, _claim: None }))
     }
 
     async fn commit_batch(&self, batch: Vec<Entry>) -> Result<Vec<Verdict>, StoreError> {
         let mut writer = self.writer.lock().await;
-        let Writer { connection, chain } = &mut *writer;
-        // Taken, so that after any failure the end of the chain is read from what is really there.
-        let before = match chain.take() {
+        let Writer { connection, end } = &mut *writer;
+        // Taken, so that after any failure it is read from what is really there.
+        let before = match end.take() {
             Some(known) => known,
-            None => batch::end_of_chain(connection).await?,
+            None => End::read(connection).await?,
         };
         let (verdicts, after) = batch::commit(connection, before, batch).await?;
-        *chain = Some(after);
+        *end = Some(after);
         Ok(verdicts)
     }
 
@@ -85,34 +108,14 @@ impl SqliteStore {
         text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| row)
     }
 
-    async fn read_sealed_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
-        let mut writer = self.writer.lock().await;
-        let rows =
-            sqlx::query("SELECT key_id, sealed, created_at FROM signing_keys ORDER BY created_at, rowid")
-                .fetch_all(&mut writer.connection)
-                .await?;
-        let read = |row: &sqlx::sqlite::SqliteRow| -> Result<SealedKey, StoreError> {
-            let seconds: i64 = row.try_get("created_at")?;
-            let created_at =
-                u64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_secs(seconds).ok());
-            Ok(SealedKey {
-                key_id: row.try_get("key_id")?,
-                sealed: row.try_get("sealed")?,
-                created_at: created_at.ok_or(StoreError::Row { table: "signing_keys" })?,
-            })
-        };
-        rows.iter().map(read).collect()
-    }
-
-    async fn write_sealed_key(&self, key: SealedKey) -> Result<(), StoreError> {
-        let mut writer = self.writer.lock().await;
-        sqlx::query("INSERT INTO signing_keys (key_id, sealed, created_at) VALUES (?, ?, ?)")
-            .bind(key.key_id)
-            .bind(key.sealed)
-            .bind(batch::seconds(key.created_at))
-            .execute(&mut writer.connection)
+    async fn read_recent(&self, limit: u32) -> Result<Vec<DecisionRecord>, StoreError> {
+        // Ids sort by time.
+        let texts: Vec<String> = sqlx::query_scalar("SELECT record FROM decisions ORDER BY id DESC LIMIT ?")
+            .bind(limit)
+            .fetch_all(&self.readers)
             .await?;
-        Ok(())
+        let row = |_| StoreError::Row { table: "decisions" };
+        texts.iter().map(|text| serde_json::from_str(text).map_err(row)).collect()
     }
 
     async fn read_last_revocation(&self) -> Result<u64, StoreError> {
@@ -135,9 +138,18 @@ impl SqliteStore {
         rows.iter().map(revocations::read).collect()
     }
 
+    /// Writes something that is of no interest, durably.
+    async fn write_probe(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().await;
+        let probe = "INSERT INTO marks (name, value) VALUES ('probe', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1";
+        sqlx::query(probe).execute(&mut writer.connection).await?;
+        Ok(())
+    }
+
     async fn forget(&self, now: Timestamp, decisions_before: Timestamp) -> Result<u64, StoreError> {
         // Ids sort by time: the smallest id of that second divides old from new.
         let first_kept = DecisionId::new(Origin::Broker, decisions_before, [0; 10]);
+        batch::note_forgotten(&mut self.writer.lock().await.connection, now).await?;
         let mut forgotten = 0_u64;
         // Small portions, so that no answer waits long for the writer.
         loop {
@@ -146,6 +158,7 @@ impl SqliteStore {
             for table in [
                 "DELETE FROM used WHERE digest IN (SELECT digest FROM used WHERE expires_at < ? LIMIT 500)",
                 "DELETE FROM evidence_keys WHERE digest IN (SELECT digest FROM evidence_keys WHERE expires_at < ? LIMIT 500)",
+                "DELETE FROM revoked_keys WHERE key_id IN (SELECT key_id FROM revoked_keys WHERE until < ? LIMIT 500)",
             ] {
                 let done =
                     sqlx::query(table).bind(batch::seconds(now)).execute(&mut writer.connection).await?;
@@ -172,12 +185,16 @@ impl Store for SqliteStore {
         Box::pin(self.read_decision(id))
     }
 
-    fn sealed_keys(&self) -> StoreFuture<'_, Vec<SealedKey>> {
-        Box::pin(self.read_sealed_keys())
+    fn recent_decisions(&self, limit: u32) -> StoreFuture<'_, Vec<DecisionRecord>> {
+        Box::pin(self.read_recent(limit))
     }
 
-    fn add_sealed_key(&self, key: SealedKey) -> StoreFuture<'_, ()> {
-        Box::pin(self.write_sealed_key(key))
+    fn keys(&self) -> StoreFuture<'_, Vec<StoredKey>> {
+        Box::pin(keys::read(&self.readers))
+    }
+
+    fn revoked_kids(&self, now: Timestamp) -> StoreFuture<'_, Vec<RevokedKey>> {
+        Box::pin(keys::read_revoked(&self.readers, now))
     }
 
     fn last_revocation(&self) -> StoreFuture<'_, u64> {
@@ -186,6 +203,10 @@ impl Store for SqliteStore {
 
     fn revocations_after(&self, sequence: u64) -> StoreFuture<'_, Vec<Standing>> {
         Box::pin(self.read_revocations(sequence))
+    }
+
+    fn probe(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.write_probe())
     }
 
     fn prune(&self, now: Timestamp, decisions_before: Timestamp) -> StoreFuture<'_, u64> {

@@ -23,15 +23,15 @@ struct NewActor<'a> {
 /// Joins what was presented.
 pub(super) fn pass_on(
     subject: VerifiedParty,
-    actor: Option<VerifiedParty>,
+    actor: Option<&VerifiedParty>,
     caller: &Attested,
 ) -> Result<VerifiedSubject, Refusal> {
-    let new = new_actor(actor.as_ref(), caller)?;
+    let new = new_actor(actor, caller)?;
     may_act(&subject, &new)?;
     let earlier = subject.actors();
     let chain = extended(&subject, earlier.as_ref(), &new)?;
-    let ends = [Some(subject.claims.expires_at), actor.as_ref().map(|actor| actor.claims.expires_at)];
-    let addressed_to = [Some(&subject), actor.as_ref()].into_iter().flatten();
+    let ends = [Some(subject.claims.expires_at), actor.map(|actor| actor.claims.expires_at)];
+    let addressed_to = [Some(&subject), actor].into_iter().flatten();
     let addressed_to = addressed_to.filter_map(|party| Some((party.party, party.addressed_to.clone()?)));
     Ok(VerifiedSubject {
         passed_on: Some(PassedOn {

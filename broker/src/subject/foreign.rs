@@ -152,6 +152,7 @@ impl Rules {
         let environment = Environment::builder()
             .declare("subject", Shape::String)
             .declare("claims", Shape::map(Shape::Dynamic))
+            .whole_matches()
             .build();
         let condition = config.condition.as_ref().and_then(|source| {
             let compiled = environment.compile_bool(source);

@@ -61,7 +61,15 @@ async fn key_bound_evidence_belongs_to_the_key_that_presented_it_first() {
     let token = broker.jwt(&setup.ci, CI, "team/repo", 600);
     let fields = [NOTES, TYPE, ("client_assertion", token.as_str())];
     let (owner, thief) = (proof_key(), proof_key());
-    assert_eq!(broker.ask(&fields, None).await.reason(), "evidence_key_mismatch", "a proof is needed");
+    let unproved = broker.ask(&fields, None).await;
+    assert_eq!((unproved.status, unproved.reason()), (401, "evidence_key_mismatch"), "a proof is needed");
+    let recorded = broker.decision(unproved.text("decision_id")).await;
+    assert_eq!(
+        recorded.text("workload"),
+        "spiffe://test.example/ci/team/repo",
+        "on record, with whose it is"
+    );
+    assert_eq!((recorded.text("reason"), recorded.text("outcome")), ("evidence_key_mismatch", "refused"));
     for _ in 0..2 {
         assert_eq!(broker.ask(&fields, Some(&broker.prove(&owner))).await.status, 200);
     }
@@ -69,6 +77,24 @@ async fn key_bound_evidence_belongs_to_the_key_that_presented_it_first() {
     assert_eq!((stolen.status, stolen.reason()), (401, "evidence_key_mismatch"));
     let recorded = broker.decision(stolen.text("decision_id")).await;
     assert_eq!((recorded.text("reason"), recorded.text("outcome")), ("evidence_key_mismatch", "refused"));
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delegated_token_buys_nothing_as_evidence() {
+    let setup = Setup::new(EVERYTHING);
+    let broker = setup.start().await;
+    for assertion in [
+        broker.delegated_jwt(&setup.ci, CI, "team/repo"),
+        broker.delegated_jwt(&setup.client, "batch", "batch"),
+    ] {
+        let proof = broker.prove(&proof_key());
+        let answer = broker.ask(&[NOTES, TYPE, ("client_assertion", &assertion)], Some(&proof)).await;
+        assert_eq!(
+            (answer.status, answer.text("error"), answer.reason()),
+            (401, "invalid_client", "assertion_rejected")
+        );
+    }
     broker.stop().await;
 }
 

@@ -14,7 +14,7 @@ use symbolon_http::client::{AddressPolicy, GuardedClient};
 use symbolon_identity::{Audience, Timestamp};
 use symbolon_jws::{Algorithm, SigningKey, base64url, random_bytes};
 use symbolon_proof::{ProofKey, ProofRequest};
-use symbolon_token::{Claims, Issuer, Subject, TokenType, sign};
+use symbolon_token::{Actor, Claims, Issuer, Subject, TokenType, sign};
 use tempfile::TempDir;
 use url::Url;
 
@@ -82,12 +82,12 @@ impl Setup {
         fs::write(self.file("sealing-key"), base64url::encode(key)).unwrap();
     }
 
-    /// The configuration, under this issuer and with further sections.
-    fn config(&self, issuer: &str, rest: &str) -> PathBuf {
+    /// The configuration, under this issuer, with further settings of `listen` and further sections.
+    fn config(&self, issuer: &str, listen: &str, rest: &str) -> PathBuf {
         let keys = |key: &SigningKey| json!({ "keys": [key.public_jwk()] });
         let text = format!(
             "issuer: {issuer}\ntrust_domain: test.example\n\
-             listen: {{ public: \"127.0.0.1:0\", admin: \"127.0.0.1:0\", socket: {folder}/attest.sock, admin_socket: {folder}/admin.sock }}\n\
+             listen: {{ public: \"127.0.0.1:0\", admin: \"127.0.0.1:0\", socket: {folder}/attest.sock, admin_socket: {folder}/admin.sock, {listen} }}\n\
              store: {{ sqlite: {folder}/broker.db, sealing_key: \"${{file:{folder}/sealing-key}}\" }}\n\
              trust_providers:\n\
              \x20 - {{ name: local, unix: {{}}, workload: '\"local/uid/\" + string(attested.uid)' }}\n\
@@ -112,7 +112,28 @@ impl Setup {
     }
 
     pub(crate) async fn try_start(&self, issuer: &str, rest: &str) -> Result<Running, StartError> {
-        let plan = Plan::load(&self.config(issuer, rest), &Environment::empty()).unwrap();
+        self.run(&self.config(issuer, "", rest)).await
+    }
+
+    /// Starts with further settings of the section `listen`.
+    pub(crate) async fn try_start_listening(&self, listen: &str) -> Result<Running, StartError> {
+        self.run(&self.config("http://127.0.0.1:0", listen, "")).await
+    }
+
+    /// What `config validate` does.
+    pub(crate) async fn rehearse(&self) -> Result<(), StartError> {
+        let config = self.config("http://127.0.0.1:0", "", "");
+        App::new(Plan::load(&config, &Environment::empty()).unwrap(), None).rehearse().await
+    }
+
+    /// What is said about a configuration that is refused; nothing about a good one.
+    pub(crate) fn refused(&self, issuer: &str, rest: &str) -> String {
+        let plan = Plan::load(&self.config(issuer, "", rest), &Environment::empty());
+        plan.map_or_else(|errors| errors.to_string(), |_| String::new())
+    }
+
+    async fn run(&self, config: &Path) -> Result<Running, StartError> {
+        let plan = Plan::load(config, &Environment::empty()).unwrap();
         let readiness = Readiness::new();
         let lifecycle = Lifecycle::new(Duration::from_secs(5)).with_readiness(readiness.clone());
         let started = App::new(plan, Some(self.file("ready.json"))).start(&lifecycle, &readiness).await;
@@ -157,6 +178,16 @@ impl Running {
         self.post(&tcp(), fields, proof).await
     }
 
+    /// Asks for a token on the TCP port, as a proxy would that passes this on.
+    pub(crate) async fn ask_through(&self, fields: &[(&str, &str)], forwarded: &str) -> Answer {
+        let headers = HeaderMap::from_iter([(
+            http::HeaderName::from_static("x-forwarded-for"),
+            HeaderValue::from_str(forwarded).unwrap(),
+        )]);
+        let fields = [&[("grant_type", "client_credentials")], fields].concat();
+        answer(tcp().post_form(&self.url("/oauth2/token"), &fields, headers).await.unwrap())
+    }
+
     /// Asks for a token on the attestation socket.
     pub(crate) async fn ask_local(&self, fields: &[(&str, &str)], proof: Option<&str>) -> Answer {
         let socket = self.addresses.socket.clone().unwrap();
@@ -182,15 +213,25 @@ impl Running {
 
     /// A JWT for us that lives this long.
     pub(crate) fn jwt(&self, key: &SigningKey, issuer: &str, subject: &str, seconds: u64) -> String {
+        sign(&self.claims(issuer, subject, seconds), TokenType::Jwt, key).unwrap().expose().to_owned()
+    }
+
+    /// The same, naming somebody who acts for its subject.
+    pub(crate) fn delegated_jwt(&self, key: &SigningKey, issuer: &str, subject: &str) -> String {
+        let actor = Actor { subject: Subject::parse("somebody").unwrap(), issuer: None, earlier: None };
+        let claims = Claims { actor: Some(actor), ..self.claims(issuer, subject, 60) };
+        sign(&claims, TokenType::Jwt, key).unwrap().expose().to_owned()
+    }
+
+    fn claims(&self, issuer: &str, subject: &str, seconds: u64) -> Claims {
         let expires_at = now().saturating_add(Duration::from_secs(seconds));
         let audience = Audience::parse(self.addresses.issuer.as_str()).unwrap();
         let (issuer, subject) = (Issuer::parse(issuer).unwrap(), Subject::parse(subject).unwrap());
-        let claims = Claims {
+        Claims {
             issued_at: Some(now()),
             token_id: Some(base64url::encode(random_bytes::<16>().unwrap()).parse().unwrap()),
             ..Claims::new(issuer, subject, audience, expires_at)
-        };
-        sign(&claims, TokenType::Jwt, key).unwrap().expose().to_owned()
+        }
     }
 
     pub(crate) fn prove(&self, key: &ProofKey) -> String {

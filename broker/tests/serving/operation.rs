@@ -1,12 +1,13 @@
 //! What operators see and do: health, reloads, explanations, restarts, a store in trouble.
 //! Not here: what callers get.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use sqlx::{ConnectOptions, Connection};
 
 use crate::EVERYTHING;
-use crate::harness::{JWT_BEARER, Setup, eventually};
+use crate::harness::{JWT_BEARER, Running, Setup, eventually};
 
 const NOTES: (&str, &str) = ("audience", "notes");
 
@@ -81,7 +82,7 @@ async fn a_broker_is_ready_when_it_says_so_and_keeps_its_key() {
     assert_eq!(ready["public"], broker.addresses.public);
     assert_eq!(ready["issuer"], format!("http://{}", broker.addresses.public));
     assert_eq!(broker.admin("/readyz").await.0, 200);
-    let keys = |broker: crate::harness::Running| async move {
+    let keys = |broker: Running| async move {
         let keys = broker.get("/.well-known/jwks.json", http::HeaderMap::new()).await.body;
         broker.stop().await;
         keys
@@ -118,8 +119,11 @@ async fn a_store_in_trouble_is_an_outage_and_recovers_without_a_restart() {
     assert_eq!((answer.status, answer.text("error")), (503, "temporarily_unavailable"));
     assert_eq!(answer.reason(), "store_unavailable");
     assert!(answer.headers.contains_key("retry-after"));
+    eventually(|| async { broker.admin("/readyz").await.0 == 503 }).await;
     blocking.rollback().await.unwrap();
-    eventually(|| async { broker.ask_local(&[NOTES], None).await.status == 200 }).await;
+    // Nobody asks us for anything while we are not ready: we notice by ourselves.
+    eventually(|| async { broker.admin("/readyz").await.0 == 200 }).await;
+    assert_eq!(broker.ask_local(&[NOTES], None).await.status, 200);
     broker.stop().await;
 }
 
@@ -135,4 +139,158 @@ async fn a_source_that_asks_too_often_is_told_to_wait() {
     assert_eq!((answer.status, answer.reason()), (429, "rate_limited"));
     assert!(answer.headers.contains_key("retry-after"));
     broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_policies_are_not_in_force_before_that_is_on_record() {
+    let setup = Setup::new(EVERYTHING);
+    let broker = setup.start().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(setup.file("broker.db"));
+    let mut other = options.connect().await.unwrap();
+    let blocking = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    setup.policies("");
+    let unrecorded = "symbolon_broker_policy_reloads_total{outcome=\"refused\"}";
+    eventually(|| async { broker.admin("/metrics").await.1.contains(unrecorded) }).await;
+    let (_, metrics) = broker.admin("/metrics").await;
+    assert!(metrics.contains("symbolon_broker_policies 1"), "the old ones stay: {metrics}");
+    blocking.rollback().await.unwrap();
+    // Nothing changes in the folder any more: it is tried again by itself.
+    eventually(|| async { broker.ask_local(&[NOTES], None).await.reason() == "denied" }).await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_proxy_names_the_source_and_nobody_else_does() {
+    let here = "@id(\"here\") permit (principal, action, resource)\n\
+        when { context has source_ip && context.source_ip.isInRange(ip(\"198.51.100.0/24\")) };";
+    let setup = Setup::new(here);
+    let trusting = setup.try_start("http://127.0.0.1:0", "").await.unwrap();
+    let ask = async |broker: &Running, forwarded: &str| {
+        let assertion = broker.jwt(&setup.client, "batch", "batch", 60);
+        let fields = [NOTES, ("client_assertion_type", JWT_BEARER), ("client_assertion", &assertion)];
+        broker.ask_through(&fields, forwarded).await
+    };
+    assert_eq!(ask(&trusting, "198.51.100.1").await.reason(), "denied", "by default nobody is trusted");
+    trusting.stop().await;
+    let broker = setup.try_start_listening("trusted_proxies: [127.0.0.1/32]").await.unwrap();
+    for (forwarded, is_permitted) in [
+        ("198.51.100.1", true),
+        ("192.0.2.1, 198.51.100.1", true),
+        ("198.51.100.1, 127.0.0.1", true),
+        ("198.51.100.1, 192.0.2.1", false),
+        ("junk", false),
+        ("198.51.100.1, junk", false),
+    ] {
+        let answer = ask(&broker, forwarded).await;
+        assert_eq!(answer.status == 200, is_permitted, "{forwarded}: {answer:?}");
+    }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_do_not_arrive_keep_nobody_out() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let setup = Setup::new(EVERYTHING);
+    // One source may have one request under way, and two bodies on their way.
+    let limits = "limits: { concurrent_requests: 8 }\n";
+    let broker = setup.try_start("http://127.0.0.1:0", limits).await.unwrap();
+    let mut slow = tokio::net::TcpStream::connect(&broker.addresses.public).await.unwrap();
+    let head =
+        b"POST /oauth2/token HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+        Content-Length: 100\r\nExpect: 100-continue\r\n\r\n";
+    slow.write_all(head).await.unwrap();
+    let mut said = [0; 12];
+    slow.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"HTTP/1.1 100", "its body is awaited now");
+    assert_eq!(broker.ask(&[NOTES], None).await.reason(), "evidence_missing");
+    assert_eq!(broker.ask_local(&[NOTES], None).await.status, 200);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_a_caller_gets_again_and_again_is_counted_and_not_recorded() {
+    let setup = Setup::new("");
+    let broker = setup.start().await;
+    let mut ids = Vec::new();
+    // Even if ten seconds end meanwhile, more than twenty fall into one of them.
+    for _ in 0..50 {
+        let denied = broker.ask_local(&[NOTES], None).await;
+        assert_eq!(denied.reason(), "denied");
+        ids.push(denied.text("decision_id").to_owned());
+    }
+    assert_eq!(broker.decision(&ids[0]).await.status, 200);
+    let mut kept = 0;
+    for id in &ids {
+        kept += usize::from(broker.decision(id).await.status == 200);
+    }
+    assert!((20..=40).contains(&kept), "{kept}");
+    assert_eq!(broker.ask_local(&[("audience", "orders")], None).await.reason(), "proof_missing");
+    broker.stop().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(setup.file("broker.db"));
+    let mut store = options.connect().await.unwrap();
+    let lines: Vec<String> =
+        sqlx::query_scalar("SELECT line FROM audit ORDER BY seq").fetch_all(&mut store).await.unwrap();
+    let counted = lines.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let counted =
+        counted.filter(|line| line["event.name"] == "refusals.counted" && line["reason"] == "denied");
+    let counted: u64 = counted.map(|line| line["details"]["count"].as_u64().unwrap()).sum();
+    assert_eq!(usize::try_from(counted).unwrap() + kept, ids.len(), "none is lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permit_that_cannot_be_evaluated_is_counted_and_on_record() {
+    let setup = Setup::new(
+        "@id(\"all\") permit (principal, action, resource);\n\
+         @id(\"broken\") permit (principal, action, resource)\n\
+         when { principal has unix && (principal.unix.uid + 1) * 9223372036854775807 * 4 > 0 };",
+    );
+    let broker = setup.start().await;
+    assert_eq!(broker.ask_local(&[NOTES], None).await.status, 200);
+    let (_, metrics) = broker.admin("/metrics").await;
+    assert!(metrics.contains("symbolon_broker_policy_errors_total{effect=\"permit\"} 1"), "{metrics}");
+    setup.policies(
+        "@id(\"broken\") permit (principal, action, resource)\n\
+         when { principal has unix && (principal.unix.uid + 1) * 9223372036854775807 * 4 > 0 };",
+    );
+    eventually(|| async { broker.ask_local(&[NOTES], None).await.reason() == "denied" }).await;
+    let denied = broker.ask_local(&[NOTES], None).await;
+    let decision = broker.decision(denied.text("decision_id")).await;
+    assert_eq!(decision.body["facts"]["failed_policies"][0]["id"], "broken", "{decision:?}");
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_finds_what_a_start_would_fail_on_and_leaves_no_trace() {
+    let setup = Setup::new(EVERYTHING);
+    setup.rehearse().await.unwrap();
+    assert!(!setup.file("broker.db").exists());
+    let broker = setup.start().await;
+    setup.rehearse().await.unwrap();
+    broker.stop().await;
+    let files = || {
+        let files = fs::read_dir(setup.folder.path()).unwrap();
+        files.map(|file| file.unwrap().path()).collect::<BTreeSet<_>>()
+    };
+    let before = files();
+    setup.rehearse().await.unwrap();
+    setup.seal([8; 32]);
+    let error = setup.rehearse().await.unwrap_err();
+    assert!(format!("{error:?}").contains("DoesNotOpen"), "{error:?}");
+    // The broker may tidy up behind us, but nothing of ours stays.
+    assert!(files().is_subset(&before), "{:?}", files());
+}
+
+#[tokio::test]
+async fn contradictions_and_traps_are_found_at_load() {
+    let setup = Setup::new(EVERYTHING);
+    for issuer in ["/:t", "/*x", "/{t}", "/a//b", "/a b", "/+", "/a,b"] {
+        let said = setup.refused(&format!("http://127.0.0.1:0{issuer}"), "");
+        assert!(said.contains("issuer"), "{issuer}: {said}");
+    }
+    for network in ["0.0.0.0/0", "169.254.0.0/16", "169.254.169.254/31", "fe80::/10"] {
+        let said = setup.refused("http://127.0.0.1:0", &format!("outbound: {{ allow: ['{network}'] }}\n"));
+        assert!(said.contains("only a single address"), "{network}: {said}");
+    }
+    let good = "outbound: { allow: ['169.254.169.254/32', '10.0.0.0/8', 'fd00:ec2::254/128'] }\n";
+    assert_eq!(setup.refused("http://127.0.0.1:0/tenant-1/a.b_c~d/", good), "");
 }

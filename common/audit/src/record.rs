@@ -47,9 +47,15 @@ pub enum Event {
     /// A signing key began to sign.
     #[serde(rename = "key.activated")]
     KeyActivated,
-    /// A signing key was withdrawn.
+    /// A signing key ceased to sign; its tokens are still valid.
     #[serde(rename = "key.retired")]
     KeyRetired,
+    /// A signing key was forgotten: no token of it is valid any more.
+    #[serde(rename = "key.removed")]
+    KeyRemoved,
+    /// A signing key was revoked: no token of it is to be trusted, whatever it says.
+    #[serde(rename = "key.revoked")]
+    KeyRevoked,
     /// A workload's pin moved to another key.
     #[serde(rename = "key.repinned")]
     KeyRepinned,
@@ -116,6 +122,9 @@ pub struct Token {
     /// What set the lifetime, such as `policy` or `evidence`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bounded_by: Option<String>,
+    /// The thumbprint of the key that signed it, so that a stolen key's tokens can be found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// One record.

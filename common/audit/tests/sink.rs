@@ -107,6 +107,20 @@ async fn an_altered_end_is_not_mended_but_refused() {
 }
 
 #[tokio::test]
+async fn one_zero_byte_does_not_cut_off_what_was_on_record_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file_in(&folder);
+    append(&path, 0..80).await;
+    let good = fs::read(&path).unwrap();
+    let tenth = good.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(9).unwrap().0;
+    let mut altered = good.clone();
+    altered[tenth - 3] = 0;
+    fs::write(&path, &altered).unwrap();
+    assert!(matches!(FileSink::open(&path), Err(OpenError::Altered(_))));
+    assert_eq!(fs::read(&path).unwrap(), altered, "nothing was cut off");
+}
+
+#[tokio::test]
 async fn a_long_file_is_resumed_from_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = file_in(&folder);

@@ -36,16 +36,26 @@ pub(crate) struct Checked {
     pub(crate) whole: BTreeSet<String>,
 }
 
+/// What an expression of one place has to be, beyond being well formed.
+#[derive(Clone, Copy)]
+pub(crate) struct Demands {
+    /// The path of a workload id.
+    pub(crate) is_path: bool,
+    /// With patterns that fit whole texts only.
+    pub(crate) whole_matches: bool,
+}
+
 /// Checks and rewrites a tree against the declared variables.
 pub(crate) fn check(
     parsed: Parsed,
     declared: &BTreeMap<String, Shape>,
-    is_path: bool,
+    demands: Demands,
 ) -> Result<Checked, CompileError> {
     let Parsed { mut expression, places } = parsed;
     let mut checker = Checker {
         places: &places,
         declared,
+        whole_matches: demands.whole_matches,
         locals: Vec::new(),
         depth: 0,
         loops: 0,
@@ -57,7 +67,7 @@ pub(crate) fn check(
     };
     let shape = checker.infer(&mut expression)?;
     let Checker { patterns, variables, references, whole, .. } = checker;
-    if is_path {
+    if demands.is_path {
         paths::guard(&mut expression, &places)?;
     }
     Ok(Checked { expression, shape, patterns, variables, references, whole })
@@ -66,6 +76,7 @@ pub(crate) fn check(
 struct Checker<'a> {
     places: &'a Places,
     declared: &'a BTreeMap<String, Shape>,
+    whole_matches: bool,
     /// Loop variables and accumulators, innermost last.
     locals: Vec<(String, Shape)>,
     depth: usize,

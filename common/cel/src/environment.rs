@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{
-    check::{self, Checked},
+    check::{self, Checked, Demands},
     error::{CompileError, Problem},
     functions, parse,
     program::{Compiled, Program},
@@ -17,6 +17,7 @@ pub struct Environment(Arc<Inner>);
 
 struct Inner {
     variables: BTreeMap<String, Shape>,
+    whole_matches: bool,
     env: Arc<cel::Env>,
 }
 
@@ -24,6 +25,7 @@ struct Inner {
 #[derive(Clone, Debug, Default)]
 pub struct EnvironmentBuilder {
     variables: BTreeMap<String, Shape>,
+    whole_matches: bool,
 }
 
 impl EnvironmentBuilder {
@@ -34,10 +36,19 @@ impl EnvironmentBuilder {
         self
     }
 
+    /// Takes only patterns that fit a whole text (`^…$`), for expressions that say who somebody is: `matches` looks
+    /// for its pattern anywhere, and a name that merely holds another one must not pass for it.
+    #[must_use]
+    pub fn whole_matches(mut self) -> Self {
+        self.whole_matches = true;
+        self
+    }
+
     /// The environment.
     #[must_use]
     pub fn build(self) -> Environment {
-        Environment(Arc::new(Inner { variables: self.variables, env: Arc::new(functions::environment()) }))
+        let Self { variables, whole_matches } = self;
+        Environment(Arc::new(Inner { variables, whole_matches, env: Arc::new(functions::environment()) }))
     }
 }
 
@@ -90,10 +101,11 @@ impl Environment {
         result: Option<&Shape>,
         is_path: bool,
     ) -> Result<Program, CompileError> {
-        let Inner { variables, env } = &*self.0;
+        let Inner { variables, whole_matches, env } = &*self.0;
         parse::with_room(source, env, |parsed| {
+            let demands = Demands { is_path, whole_matches: *whole_matches };
             let Checked { expression, shape, patterns, variables, references, whole } =
-                check::check(parsed, variables, is_path)?;
+                check::check(parsed, variables, demands)?;
             if let Some(wanted) = result.filter(|wanted| !shape.fits(wanted)) {
                 let problem = Problem::WrongShape {
                     what: "the expression".to_owned(),

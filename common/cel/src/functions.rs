@@ -11,6 +11,7 @@ use cel::{
     },
 };
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::Look;
 
 use crate::shape::Shape;
 
@@ -149,6 +150,15 @@ static PATTERN_TYPE: Type = Type::new_unspecified_type("symbolon.pattern");
 pub(crate) struct Pattern(Regex);
 
 impl Pattern {
+    /// Whether each match begins where the text begins and ends where it ends; also for a pattern that is none, which
+    /// is refused elsewhere.
+    pub(crate) fn fits_whole_texts(pattern: &str) -> bool {
+        regex_syntax::parse(pattern).map_or(true, |parsed| {
+            let parsed = parsed.properties();
+            parsed.look_set_prefix().contains(Look::Start) && parsed.look_set_suffix().contains(Look::End)
+        })
+    }
+
     pub(crate) fn compile(pattern: &str) -> Result<Self, String> {
         const MAX_COMPILED_BYTES: usize = 256 * 1024;
         RegexBuilder::new(pattern).size_limit(MAX_COMPILED_BYTES).build().map(Self).map_err(|error| {

@@ -41,6 +41,32 @@ fn bindings() -> Bindings {
     Bindings::new().with("attested", attested.unwrap()).with("request", request)
 }
 
+#[test]
+fn a_pattern_that_says_who_somebody_is_fits_the_whole_text() {
+    let environment = Environment::builder().declare("subject", Shape::String).whole_matches().build();
+    let compiled = |pattern: &str| environment.compile_bool(&format!("subject.matches({pattern:?})"));
+    for good in ["^repo:org/app:.*$", "^(a|b)$", "^a$|^b$", r"\Aa\z", "^$", "(?i)^a$", "^(?:x|y)z*$"] {
+        assert!(compiled(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "repo:org/app:.*",
+        "^repo:org/app:",
+        "app$",
+        "^a|b$",
+        "^a|^b$",
+        "(?m)^a$",
+        "a",
+        "",
+        "x*^a$",
+        "^a$.?b*|c",
+    ] {
+        let error = compiled(bad).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("has to fit the whole text"), "{bad}: {error}");
+    }
+    let not_a_pattern = compiled("(").map(|_| ()).unwrap_err();
+    assert!(matches!(not_a_pattern.problem, Problem::Pattern(_)), "{not_a_pattern}");
+}
+
 fn problem(source: &str) -> Problem {
     environment().compile(source).unwrap_err().problem
 }

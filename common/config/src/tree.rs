@@ -42,6 +42,8 @@ impl Origin {
 pub(crate) struct Node {
     pub(crate) origin: Origin,
     pub(crate) value: Value,
+    /// The text of a variable that opens like YAML, as it is: if a secret is wanted here, this is it.
+    pub(crate) raw: Option<Scalar>,
 }
 
 pub(crate) enum Value {
@@ -124,6 +126,7 @@ impl Node {
         match &self.value {
             Value::Sequence(_) => "a list",
             Value::Mapping(_) => "a mapping",
+            Value::Scalar(_) if self.raw.is_some() => "a text that opens like YAML, but is not",
             Value::Scalar(scalar) => match scalar.resolve() {
                 Resolved::Null => "nothing",
                 Resolved::Bool(_) => "a bool",

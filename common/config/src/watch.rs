@@ -40,6 +40,8 @@ struct Stamp {
     inode: u64,
     length: u64,
     modified: (i64, i64),
+    /// The kernel's own mark of a change, which no program can set back (`cp -p`, an archive that is unpacked).
+    changed: (i64, i64),
 }
 
 impl Watch {
@@ -164,12 +166,13 @@ fn fingerprint(paths: &[PathBuf]) -> Fingerprint {
 fn stamp(path: PathBuf) -> (PathBuf, Option<Stamp>) {
     let stamp = std::fs::metadata(&path).ok().map(|metadata| {
         // A folder's own times change with every file in it; its entries are looked at instead.
-        let (length, modified) = if metadata.is_dir() {
-            (0, (0, 0))
+        let (length, modified, changed) = if metadata.is_dir() {
+            (0, (0, 0), (0, 0))
         } else {
-            (metadata.len(), (metadata.mtime(), metadata.mtime_nsec()))
+            let modified = (metadata.mtime(), metadata.mtime_nsec());
+            (metadata.len(), modified, (metadata.ctime(), metadata.ctime_nsec()))
         };
-        Stamp { device: metadata.dev(), inode: metadata.ino(), length, modified }
+        Stamp { device: metadata.dev(), inode: metadata.ino(), length, modified, changed }
     });
     (path, stamp)
 }

@@ -246,6 +246,34 @@ fn secrets_come_from_files_and_variables_and_are_never_shown() {
 }
 
 #[test]
+fn a_secret_from_a_variable_is_never_parsed_nor_shown() {
+    for secret in
+        ["{half", "[a, b", "{a: b}", "[x]", "{\"json\": \"whole\"}", "@at", "'quoted", "123", "{{a}}"]
+    {
+        let loaded = read(GOOD, &[("SYMBOLON__STORE__SEALING_KEY", secret)]).unwrap();
+        assert_eq!(loaded.value.store.unwrap().sealing_key.expose(), secret);
+    }
+    let elsewhere = refused(GOOD, &[("SYMBOLON__RESOURCES__0__SCOPES", "[hunter2")]);
+    assert!(elsewhere.contains("a text that opens like YAML, but is not"), "{elsewhere}");
+    assert!(!elsewhere.contains("hunter2"), "{elsewhere}");
+}
+
+#[test]
+fn a_secret_that_others_could_have_written_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (key, path) = (folder.path().join("key"), folder.path().join("broker.yaml"));
+    fs::write(&key, "from-file").unwrap();
+    fs::write(&path, format!("{GOOD}store: {{ sealing_key: \"${{file:key}}\" }}\n")).unwrap();
+    for (mode, is_taken) in [(0o400, true), (0o644, true), (0o664, false), (0o646, false)] {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        let loaded = load::<Config>(&path, &Environment::empty()).map(|_| ());
+        assert_eq!(loaded.is_ok(), is_taken, "{mode:o}");
+        assert!(is_taken || loaded.unwrap_err().to_string().contains("others could choose the secret"));
+    }
+}
+
+#[test]
 fn secrets_in_the_file_and_references_elsewhere_are_refused() {
     let inline = format!("{GOOD}store: {{ sealing_key: hunter2 }}\n");
     let shown = refused(&inline, &[]);

@@ -71,3 +71,25 @@ async fn a_change_before_the_call_and_a_dropped_call_are_not_lost() {
     assert!(dropped.is_err());
     timeout(LONG, watch.changed()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_changed_file_whose_old_time_was_put_back_is_noticed() {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.cedar");
+    fs::write(&file, "a").unwrap();
+    let before = fs::metadata(&file).unwrap();
+    let mut watch = Watch::new([folder.path().to_owned()]);
+    let change = |metadata: &fs::Metadata| (metadata.ctime(), metadata.ctime_nsec());
+    // The clock of a file system is coarse: write until it has gone on.
+    while change(&fs::metadata(&file).unwrap()) == change(&before) {
+        fs::write(&file, "b").unwrap();
+        fs::File::options()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_modified(before.modified().unwrap())
+            .unwrap();
+    }
+    timeout(LONG, watch.changed()).await.unwrap();
+}

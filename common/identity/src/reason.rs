@@ -43,8 +43,9 @@ reasons! {
     AlgNotAllowed = "alg_not_allowed", "the token's algorithm is not the one of its key; use a key and algorithm that the issuer publishes";
     AssertionMalformed = "assertion_malformed", "the client assertion is not a well-formed JWT; check how it was made";
     AssertionRejected = "assertion_rejected", "the client assertion failed verification; check its issuer, audience, key and times";
+    AuthorizationHeader = "authorization_header", "clients do not authenticate by the Authorization header here; send the evidence as client_assertion in the form";
     BadSignature = "bad_signature", "the signature does not verify; the token was altered or signed by another key";
-    BindingMismatch = "binding_mismatch", "the token is bound to another key than the one that made the proof";
+    BindingMismatch = "binding_mismatch", "the token is bound to another key than the one that made the proof; prove the key that it was issued to";
     Busy = "busy", "too many requests are under way; try again after the time in Retry-After";
     ClaimUndetermined = "claim_undetermined", "a claim of the resource could not be determined; the operator has to mend the mapping";
     ConditionError = "condition_error", "a condition of the configuration could not be evaluated; the operator has to mend it";
@@ -60,17 +61,17 @@ reasons! {
     InvalidTarget = "invalid_target", "the requested resource is unknown or missing; name one by `resource` or `audience`";
     IssuerUnavailable = "issuer_unavailable", "the issuer cannot be reached; try again after the time in Retry-After";
     JwksUnavailable = "jwks_unavailable", "the issuer's keys could not be had yet; try again after the time in Retry-After";
-    LifetimeTooLong = "lifetime_too_long", "the token lives longer than this issuer's tokens may";
-    Malformed = "malformed", "the credential is not a well-formed token";
+    LifetimeTooLong = "lifetime_too_long", "the token lives longer than this issuer's tokens may; request one with a shorter life";
+    Malformed = "malformed", "the credential is not a well-formed token; check how it was copied or made";
     MalformedRequest = "malformed_request", "the request is not well formed; check its headers and parameters";
     MappingFailed = "mapping_failed", "the evidence does not map to a workload; an attribute is missing or has a forbidden character";
     MultipleTokens = "multiple_tokens", "more than one credential was sent; send exactly one";
     NonceRequired = "nonce_required", "the proof lacks the nonce; repeat it with the nonce of the answer";
     NotYetValid = "not_yet_valid", "the token is not valid yet; check the clocks";
-    OriginNotAllowed = "origin_not_allowed", "requests from this web origin are not accepted";
+    OriginNotAllowed = "origin_not_allowed", "requests from this web origin are not accepted; call from a program and not from a web page";
     PathNotCanonical = "path_not_canonical", "the path can be read in two ways; send it in its plain form";
     ProofExpired = "proof_expired", "the proof is too old or from the future; make one for each request and check the clock";
-    ProofInvalid = "proof_invalid", "the proof does not fit this request";
+    ProofInvalid = "proof_invalid", "the proof does not fit this request; make one for exactly this method, address and token";
     ProofMissing = "proof_missing", "a proof of possession is required; send a DPoP header";
     ProofReplayed = "proof_replayed", "this proof was already used; make one for each request";
     ProviderAmbiguous = "provider_ambiguous", "several trust providers fit; name one by `trust_provider`";
@@ -78,26 +79,26 @@ reasons! {
     ReplayUnavailable = "replay_unavailable", "replays cannot be told at the moment; try again after the time in Retry-After";
     Revoked = "revoked", "the token was revoked; get a new one";
     RevocationStale = "revocation_stale", "revocations are not known at the moment; try again after the time in Retry-After";
-    RouteNotFound = "route_not_found", "no route answers to this host, path and method";
+    RouteNotFound = "route_not_found", "no route answers to this host, path and method; check the address, or ask the operator for a route";
     ScopeExceedsSubject = "scope_exceeds_subject", "for the same resource an exchange can only narrow; request scopes that the subject token has";
     StoreUnavailable = "store_unavailable", "the broker's store does not answer; try again after the time in Retry-After";
     SubjectNotAddressed = "subject_not_addressed", "the token is addressed to somebody else; only the broker's own or who operates its audience may present it";
     TokenMissing = "token_missing", "no credential was sent; send one in the Authorization header";
     TokenUnavailable = "token_unavailable", "no token could be had from the broker; try again after the time in Retry-After";
-    TooLarge = "too_large", "the request is larger than the limit";
-    UnauthorizedClient = "unauthorized_client", "this client may not use this grant";
+    TooLarge = "too_large", "the request is larger than the limit; send a smaller one";
+    UnauthorizedClient = "unauthorized_client", "this client may not use this grant; ask the operator to allow it";
     Undetermined = "undetermined", "a policy could not be evaluated; the operator has to mend it";
-    UnknownClient = "unknown_client", "no trust provider and no registered client fits this evidence";
-    UnknownIssuer = "unknown_issuer", "tokens of this issuer are not accepted here";
-    UnknownKid = "unknown_kid", "the issuer does not publish a key with this id";
-    UnsupportedAssertionType = "unsupported_assertion_type", "this client assertion type is not supported";
-    UnsupportedGrantType = "unsupported_grant_type", "this grant type is not supported";
-    UnsupportedTokenType = "unsupported_token_type", "tokens of this type are not taken or made here";
-    UpgradeNotAllowed = "upgrade_not_allowed", "protocol upgrades are not allowed here";
-    UpstreamTimeout = "upstream_timeout", "the API behind did not answer in time";
-    UpstreamUnavailable = "upstream_unavailable", "the API behind cannot be reached";
+    UnknownClient = "unknown_client", "no trust provider and no registered client fits this evidence; check its issuer and audience, or ask the operator to register it";
+    UnknownIssuer = "unknown_issuer", "tokens of this issuer are not accepted here; get one from an issuer that is";
+    UnknownKid = "unknown_kid", "the issuer does not publish a key with this id; get a new token, or publish the key before it signs";
+    UnsupportedAssertionType = "unsupported_assertion_type", "this client assertion type is not supported; use one that the broker's metadata names";
+    UnsupportedGrantType = "unsupported_grant_type", "this grant type is not supported; use one that the broker's metadata names";
+    UnsupportedTokenType = "unsupported_token_type", "tokens of this type are not taken or made here; use access tokens or JWTs";
+    UpgradeNotAllowed = "upgrade_not_allowed", "protocol upgrades are not allowed here; ask without the Upgrade header";
+    UpstreamTimeout = "upstream_timeout", "the API behind did not answer in time; try again, and tell its operator if it goes on";
+    UpstreamUnavailable = "upstream_unavailable", "the API behind cannot be reached; try again, and tell its operator if it goes on";
     WrongAudience = "wrong_audience", "the token is for another resource; request one for this resource";
-    WrongType = "wrong_type", "the token is of another kind than this route accepts";
+    WrongType = "wrong_type", "the token is of another kind than this route accepts; send an access token";
 }
 
 impl std::fmt::Display for ReasonCode {
@@ -139,6 +140,7 @@ mod tests {
             assert!(seen.insert(code.as_str()), "{code} stands twice");
             assert_eq!(code.as_str().parse::<ReasonCode>().unwrap(), *code);
             assert!(code.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+            assert!(code.advice().contains("; "), "{code}: a meaning and a next step");
             assert!(!code.advice().contains(['"', '\\']), "{code}: RFC 6749 §5.2 forbids these characters");
         }
     }

@@ -118,9 +118,9 @@ impl RevocationSet {
         // A token that does not say when it was issued is older than any revocation.
         let issued_at = claims.issued_at.unwrap_or_default();
         let named = |kind, name: &str| self.names(kind, name, issued_at, now);
-        let id = claims.token_id.as_ref().map(|id| id.as_str());
-        let root = claims.lineage.as_ref().map(|id| id.as_str());
-        let client = claims.client_id.as_ref().map(|id| id.as_str());
+        let id = claims.token_id.as_ref().map(symbolon_identity::TokenId::as_str);
+        let root = claims.lineage.as_ref().map(symbolon_identity::TokenId::as_str);
+        let client = claims.client_id.as_ref().map(symbolon_identity::ClientId::as_str);
         let subject = claims.subject.as_str();
         let is_workload = |name: &str| named(RevocationKind::Workload, name);
         let mut actors = claims.actor.iter().flat_map(crate::Actor::chain);

@@ -43,6 +43,8 @@ pub mod paths {
     pub const METRICS: &str = "/metrics";
     /// Decisions by id, on the admin sockets: `/v1/decisions/{id}`.
     pub const DECISIONS: &str = "/v1/decisions";
+    /// Signing keys, on the broker's admin socket: the list, `/rotate`, `/{kid}/retire` and `/{kid}/revoke`.
+    pub const KEYS: &str = "/v1/keys";
     /// The sidecar's own token endpoint for local callers.
     pub const SIDECAR_TOKEN: &str = "/v1/token";
 }

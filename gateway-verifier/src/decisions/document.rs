@@ -35,28 +35,27 @@ impl Rejected {
         let caller = self.rejection.caller();
         let route = self.at.route.as_ref().map(|route| route.name.as_str());
         let explained = self.rejection.denied().map(|denied| Explained::of(denied, policies));
-        let (policies, mut near_misses, question) = match explained {
-            Some(Explained { policies, near_misses, question }) => (policies, near_misses, question),
-            None => (Vec::new(), Vec::new(), Value::Null),
-        };
-        near_misses.extend(self.comparison(route));
+        let mut explained = explained.unwrap_or_default();
+        explained.near_misses.extend(self.comparison(route));
+        let Explained { policies, forbids, near_misses, smallest_change, question } = explained;
+        let outcome = if code == ReasonCode::Denied { Outcome::Denied } else { Outcome::Refused };
         DecisionDocument {
-            id: self.at.id.clone(),
-            time: self.at.time,
-            outcome: if code == ReasonCode::Denied { Outcome::Denied } else { Outcome::Refused },
             reason: Some(code),
             detail: self.rejection.notes().and_then(|notes| notes.detail.clone()),
             workload: caller.map(|caller| caller.id().to_owned()),
             target: route.map(str::to_owned),
             stages: self.stages(),
             policies,
+            forbids,
             near_misses,
+            smallest_change,
             facts: json!({
                 "request": self.request,
                 "source": self.at.source.map(|address| address.to_string()),
                 "token": caller.map(|caller| token(caller)),
                 "policy": question,
             }),
+            ..DecisionDocument::new(self.at.id.clone(), self.at.time, outcome)
         }
     }
 
@@ -70,10 +69,15 @@ impl Rejected {
             condition: self.rejection.code().as_str().to_owned(),
             expected: notes.expected.clone(),
             actual: notes.actual.clone(),
+            ..Atom::default()
         };
         let stage = self.stages().into_iter().find(|stage| stage.outcome == Stopped);
         let stage = stage.map_or_else(String::new, |stage| stage.stage);
-        Some(NearMiss { policy: format!("route {} {stage}", route.unwrap_or("-")), failed: vec![atom] })
+        Some(NearMiss {
+            policy: format!("route {} {stage}", route.unwrap_or("-")),
+            failed: vec![atom],
+            ..NearMiss::default()
+        })
     }
 
     /// Where the request came and where it ended.

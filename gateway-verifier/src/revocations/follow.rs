@@ -137,7 +137,7 @@ impl Follower {
         let wait = (config.max_stale.as_duration().as_secs() / 3).clamp(1, LONGEST_WAIT);
         Ok(Self {
             endpoint: TokenEndpoint::new(&place, Source::new(config.evidence.clone()), Arc::clone(&key))?,
-            client: place.client(PATIENCE + Duration::from_secs(wait), MAX_PAGE_BYTES)?,
+            client: place.client(PATIENCE.saturating_add(Duration::from_secs(wait)), MAX_PAGE_BYTES)?,
             audience: Audience::parse(&url)?,
             url: Url::parse(&url)?,
             scopes: Scopes::parse(status::SCOPE)?,
@@ -227,7 +227,9 @@ impl Follower {
         if answer.token_type != TokenType::Dpop || !is_token(answer.access_token.expose_secret()) {
             return Err(FollowError::Refused("what it gave is not bound to our key".to_owned()));
         }
-        let renew_at = asked + Duration::from_secs(answer.expires_in) / 2;
+        let half = Duration::from_millis(answer.expires_in.saturating_mul(500));
+        // A life that no clock can tell is none.
+        let renew_at = asked.checked_add(half).unwrap_or(asked);
         let token = answer.access_token;
         position.token = Some(Held { token: token.clone(), renew_at });
         Ok(token)

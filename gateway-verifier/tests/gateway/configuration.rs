@@ -141,6 +141,21 @@ fn two_routes_for_one_request_are_refused() {
 }
 
 #[test]
+fn two_paths_that_differ_in_case_only_are_a_warning() {
+    let twin = "
+  - name: careless
+    match: { path: /Orders/** }
+    public: true
+    upstream: { url: 'http://127.0.0.1:9000' }
+";
+    let (code, said) = validate(&format!("{GOOD}{twin}"));
+    assert_eq!(code, 0, "{said}");
+    let warning = "warning: the paths `/orders/**` of route `orders` and `/Orders/**` of route `careless` differ only in";
+    assert!(said.contains(warning), "{said}");
+    assert_eq!(validate(&format!("{GOOD}{}", twin.replace("/Orders/", "/others/"))), (0, String::new()));
+}
+
+#[test]
 fn two_issuers_do_not_share_an_iss() {
     let second = "  - { name: other, issuer: 'https://broker.example.com', audiences: [https://orders.internal] }\nroutes:";
     let (code, said) = validate(&GOOD.replace("routes:", second));

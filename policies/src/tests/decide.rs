@@ -211,7 +211,7 @@ fn a_token_makes_a_workload_only_if_its_issuer_speaks_for_the_trust_domain() {
 }
 
 /// The workload asks for a token that speaks for Alice, whose token names one actor.
-fn exchange(audience: &str) -> Action {
+pub(super) fn exchange(audience: &str) -> Action {
     Action::Exchange {
         resource: Resource::new(ResourceName::parse("orders").unwrap()),
         scope: Some(Scope::parse("orders:read").unwrap()),

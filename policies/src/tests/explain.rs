@@ -138,7 +138,101 @@ fn sets_ranges_times_and_turned_comparisons_are_readable() {
     assert_eq!(shown[2], ("5000 < it", "1000"));
     assert!(shown[3].0.starts_with("isInRange ip("), "{shown:?}");
     assert!(shown[3].1.contains("192.0.2.1"), "{shown:?}");
-    assert_eq!(shown[4], ("-", "-"));
+    assert_eq!(
+        shown[4],
+        (
+            "principal.assurance == \"live\" or principal.provider == \"x\"",
+            "principal.assurance is \"connection\"; principal.provider is \"local\""
+        )
+    );
+}
+
+fn failed(condition: &str) -> Vec<(String, String, String)> {
+    let set = set(&format!(
+        "@id(\"a\") permit (principal, action == Symbolon::Action::\"issue\", resource) {condition};"
+    ));
+    let explanation = set.unwrap().explain(&question());
+    let missed = explanation.near_misses().next().unwrap();
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    missed.failed().map(|c| (c.text.clone(), text(&c.actual), text(&c.about))).collect()
+}
+
+#[test]
+fn nested_conditions_are_split_as_far_as_they_belong_together() {
+    let one = |condition: &str, text: &str, actual: &str, about: &str| {
+        assert_eq!(
+            failed(condition),
+            [(text.to_owned(), actual.to_owned(), about.to_owned())],
+            "{condition}"
+        );
+    };
+    one(
+        "when { context.key_bound && (context.scope == \"x\" && context.key_bound) }",
+        "context.scope == \"x\"",
+        "\"orders:read\"",
+        "context.scope",
+    );
+    one(
+        "unless { context.scope like \"orders:*\" && context.key_bound }",
+        "!((context.scope like \"orders:*\") && context.key_bound)",
+        "context.scope is \"orders:read\"; context.key_bound is true",
+        "context.scope",
+    );
+    one(
+        "unless { !(context.scope == \"x\" || !context.key_bound) }",
+        "(context.scope == \"x\") || (!context.key_bound)",
+        "context.scope is \"orders:read\"; context.key_bound is true",
+        "context.scope",
+    );
+    one(
+        "when { principal has unix && principal.unix has user }",
+        "principal.unix has user",
+        "absent",
+        "principal.unix.user",
+    );
+    one("when { principal.hasTag(\"team\") }", "principal.hasTag(\"team\")", "absent", "principal");
+    one(
+        "when { principal in [Symbolon::Group::\"a\", Symbolon::Group::\"b\"] }",
+        "principal in [Symbolon::Group::\"a\", Symbolon::Group::\"b\"]",
+        "no group",
+        "principal",
+    );
+    one(
+        "when { if context.key_bound then context.scope == \"x\" else true }",
+        "if context.key_bound then context.scope == \"x\" else true",
+        "",
+        "",
+    );
+}
+
+#[test]
+fn the_smallest_change_is_told_if_two_conditions_are_enough() {
+    let change = |text: &str| set(text).unwrap().explain(&question()).smallest_change();
+    let far = "@id(\"far\") permit (principal in Symbolon::Group::\"x\", action == Symbolon::Action::\"issue\", resource)
+        when { context.scope == \"y\" && !context.key_bound };";
+    assert_eq!(change(far), None);
+    let near = format!(
+        "{far} @id(\"near\") permit (principal, action == Symbolon::Action::\"issue\", resource)
+        when {{ context.scope == \"y\" && context.key_bound }};"
+    );
+    assert_eq!(change(&near), Some(vec!["context.scope == \"y\"".to_owned()]));
+    let guarded = format!(
+        "{near} @id(\"guard\") forbid (principal, action, resource) unless {{ !context.key_bound }};"
+    );
+    let both = ["!(context.key_bound)", "context.scope == \"y\""].map(str::to_owned).to_vec();
+    assert_eq!(change(&guarded), Some(both));
+    let closed = format!("{near} @id(\"closed\") forbid (principal, action, resource);");
+    assert_eq!(change(&closed), None, "no condition of it could change");
+    assert_eq!(change("@id(\"all\") permit (principal, action, resource);"), None, "it is permitted");
+    let broken = "@id(\"broken\") permit (principal, action, resource)
+        when { principal has unix && principal.unix.uid * 9223372036854775807 > 0 };";
+    assert_eq!(change(broken), None, "what cannot be evaluated is no hint");
+}
+
+#[test]
+fn policies_in_shadow_mode_explain_nothing() {
+    let set = set("@id(\"a\") @mode(\"shadow\") permit (principal, action, resource);").unwrap();
+    assert!(set.explain(&question()).policies.is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cedar_policy::{Authorizer, Entities, Request};
+use cedar_policy::{AuthorizationError, Authorizer, Entities, Request};
 use proptest::prelude::*;
 use symbolon_identity::{ClientId, GroupName, IssuerName, LocalTimeName, ResourceName, WorkloadId};
 
@@ -152,7 +152,7 @@ fn generated() -> impl Strategy<Value = Generated> {
 fn asked() -> impl Strategy<Value = Question> {
     let resource = prop::sample::select(vec!["orders", "billing", "other"]);
     let id = prop::sample::select(vec!["spiffe://example.com/a", "spiffe://example.com/b"]);
-    (resource, id, 0..5_usize, any::<(bool, bool, bool)>(), prop::option::of(0..4_u32)).prop_map(
+    (resource, id, 0..6_usize, any::<(bool, bool, bool)>(), prop::option::of(0..4_u32)).prop_map(
         |(name, id, action, (public, shop, key_bound), uid)| {
             let mut question = question();
             let mut resource = Resource::new(ResourceName::parse(name).unwrap());
@@ -165,7 +165,8 @@ fn asked() -> impl Strategy<Value = Question> {
                 3 => {
                     Action::Impersonate { resource, scope: None, subject: alice("shop"), actors: Vec::new() }
                 }
-                _ => call("GET", "/"),
+                4 => call("GET", "/"),
+                _ => Action::Operate { resource },
             };
             question.context.key_bound = key_bound;
             let asking = workload(&mut question);
@@ -283,8 +284,8 @@ proptest! {
         let response = Authorizer::new().is_authorized(&case.request, &whole, &case.entities);
         let number = |id: &cedar_policy::PolicyId| AsRef::<str>::as_ref(id)[1..].parse::<usize>().unwrap();
         let reasons: BTreeSet<usize> = response.diagnostics().reason().map(number).collect();
-        let failing = |error: &cedar_policy::AuthorizationError| {
-            let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+        let failing = |error: &AuthorizationError| {
+            let AuthorizationError::PolicyEvaluationError(error) = error;
             number(error.policy_id())
         };
         let errors: BTreeSet<usize> = response.diagnostics().errors().map(failing).collect();

@@ -2,7 +2,7 @@
 //! Not here: evidence of platforms.
 
 use serde_json::{Value, json};
-use symbolon_e2e::issuer::{KEY_ID, TestIssuer, encode};
+use symbolon_e2e::issuer::{KEY_ID, TestIssuer, decode, encode};
 use symbolon_e2e::machine::now;
 use tokio::task::JoinSet;
 
@@ -113,9 +113,35 @@ async fn an_assertion_by_another_key_or_algorithm_buys_nothing() {
         ("a very long one", "a".repeat(20_000)),
     ] {
         let answer = issuing.present(&assertion).await;
-        assert!(matches!(answer.status, 400 | 401 | 413), "{what}: {}", answer.status);
+        assert_eq!((answer.status, answer.text("error").as_str()), (401, "invalid_client"), "{what}");
         assert!(answer.json().get("access_token").is_none(), "{what}");
     }
+    assert_eq!(issuing.present(&genuine).await.status, 200, "the genuine one is still good");
+}
+
+#[tokio::test]
+async fn the_twin_of_a_signature_does_not_make_an_assertion_new() {
+    let issuing = Issuing::start().await;
+    let (first, second) = (issuing.assertion(), issuing.assertion());
+    for (spent, again) in [(first.clone(), twin(&first)), (twin(&second), second)] {
+        assert_ne!(spent, again);
+        assert_eq!(issuing.present(&spent).await.status, 200, "J20: both forms of a signature verify");
+        assert_refused(&issuing.present(&again).await, 401, "invalid_client", "evidence_replayed");
+    }
+}
+
+/// The other signature of the same key over the same message: (r, n − s) for (r, s).
+fn twin(token: &str) -> String {
+    let order = decode("_____wAAAAD__________7zm-q2nF56E87nKwvxjJVE");
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut signature = decode(signature);
+    let mut borrow = 0;
+    for (place, order) in signature[32..].iter_mut().zip(&order).rev() {
+        let difference = 256 + i32::from(*order) - i32::from(*place) - borrow;
+        borrow = i32::from(difference < 256);
+        *place = u8::try_from(difference % 256).unwrap();
+    }
+    format!("{signed}.{}", encode(&signature))
 }
 
 #[tokio::test]

@@ -54,3 +54,40 @@ async fn credentials_in_the_url_are_not_read() {
     let answer = Call::form(path, &[]).send(issuing.broker.socket().as_path()).await.unwrap();
     assert_eq!(answer.status, 400, "{}", String::from_utf8_lossy(&answer.body));
 }
+
+#[tokio::test]
+async fn a_query_beside_a_valid_form_is_refused() {
+    let issuing = Issuing::start().await;
+    for query in ["?x=1", "?grant_type=client_credentials", "?"] {
+        let call = Call::form(&format!("/oauth2/token{query}"), &[GRANT, NOTES]);
+        let answer = call.send(issuing.broker.socket().as_path()).await.unwrap();
+        assert_refused(&answer, 400, "invalid_request", "malformed_request");
+    }
+    assert_eq!(issuing.socket(&[GRANT, NOTES]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_authenticates_by_a_header_is_told_so_in_its_own_scheme() {
+    let issuing = Issuing::start().await;
+    for (value, scheme) in [
+        ("Basic dGVzdGVyOnNlY3JldA==", "Basic realm="),
+        ("basic dGVzdGVyOg==", "Basic realm="),
+        ("Bearer abc", "Bearer realm="),
+        ("DPoP abc", "DPoP realm="),
+        ("Negotiate abc", "Bearer realm="),
+        ("", "Bearer realm="),
+    ] {
+        let call = Call::form("/oauth2/token", &[GRANT, NOTES]).header("authorization", value);
+        let answer = call.send(issuing.broker.socket().as_path()).await.unwrap();
+        assert_refused(&answer, 401, "invalid_client", "authorization_header");
+        assert!(answer.header("www-authenticate").starts_with(scheme), "{value}: {:?}", answer.headers);
+    }
+}
+
+#[tokio::test]
+async fn other_methods_get_an_answer_of_the_documented_form() {
+    let issuing = Issuing::start().await;
+    let answer = Call::get("/oauth2/token").send(issuing.broker.address).await.unwrap();
+    assert_refused(&answer, 405, "invalid_request", "malformed_request");
+    assert_eq!(answer.header("allow"), "POST");
+}

@@ -11,7 +11,7 @@ async fn a_policy_in_shadow_mode_is_counted_and_recorded_and_changes_nothing() {
                 @id(\"writing\") @mode(\"shadow\") permit (principal, action == Symbolon::Action::\"issue\", resource)\n\
                 when { context.scope == \"notes:write\" && context.key_bound };";
     fs::write(judging.policies().join("trial.cedar"), text).unwrap();
-    judging.reaches("symbolon_broker_policies", 5).await;
+    judging.reaches("symbolon_broker_policies", 6).await;
     assert_eq!(judging.ask("notes:read").await.status, 200);
     judging.reaches("symbolon_broker_shadow_verdicts_total{verdict=\"would_deny\"}", 1).await;
     let denied = judging.ask("notes:write").await;
@@ -21,7 +21,7 @@ async fn a_policy_in_shadow_mode_is_counted_and_recorded_and_changes_nothing() {
     let other = "@id(\"one-more\") permit (principal, action, resource == Symbolon::Resource::\"orders\");";
     let changed = format!("{}\n{other}", text.replace(" && context.key_bound", ""));
     fs::write(judging.policies().join("trial.cedar"), changed).unwrap();
-    judging.reaches("symbolon_broker_policies", 6).await;
+    judging.reaches("symbolon_broker_policies", 7).await;
     let last = judging.ask("notes:write").await;
     judging.reaches(would_permit, 1).await;
     assert_eq!(last.text("error"), "access_denied");
@@ -40,11 +40,11 @@ async fn the_time_of_day_at_a_configured_place_decides() {
     let text = "@id(\"closed\") forbid (principal, action == Symbolon::Action::\"issue\", resource)\n\
                 when { context.scope == \"notes:read\" && context.local.here.time != context.local.there.time };";
     fs::write(judging.policies().join("hours.cedar"), text).unwrap();
-    judging.reaches("symbolon_broker_policies", 4).await;
+    judging.reaches("symbolon_broker_policies", 5).await;
     assert_eq!(judging.ask("notes:read").await.text("error"), "access_denied");
     let other = "@id(\"one-more\") permit (principal, action, resource == Symbolon::Resource::\"orders\");";
     let opened = format!("{}\n{other}", text.replace("!=", "=="));
     fs::write(judging.policies().join("hours.cedar"), opened).unwrap();
-    judging.reaches("symbolon_broker_policies", 5).await;
+    judging.reaches("symbolon_broker_policies", 6).await;
     assert_eq!(judging.ask("notes:read").await.status, 200);
 }

@@ -128,3 +128,22 @@ async fn policy_says_who_may_follow() {
     assert_eq!((answer.status, answer.text("error").as_str()), (400, "access_denied"));
     assert!(local().starts_with("spiffe://"));
 }
+
+#[tokio::test]
+async fn a_revoked_signing_key_is_in_the_feed_and_the_fresh_one_signs_it() {
+    let key_of = |token: &str| -> Value {
+        serde_json::from_slice::<Value>(&decode(token.split('.').next().unwrap())).unwrap()["kid"].clone()
+    };
+    let reader = Reader::start(FEED_POLICY).await;
+    let stolen = reader.buy(&reader.audience(), true).await.text("access_token");
+    let key = key_of(&stolen);
+    let order = Call::form(&format!("/v1/keys/{}/revoke", key.as_str().unwrap()), &[]);
+    assert_eq!(order.send(reader.broker.admin_socket().as_path()).await.unwrap().status, 200);
+    assert_eq!(reader.read(&stolen, "after=0").await.status, 401, "its tokens open nothing here either");
+    let token = reader.buy(&reader.audience(), true).await.text("access_token");
+    let page = reader.read(&token, "after=0").await;
+    let said = claims(&page);
+    let told = &said["revocations"][0];
+    assert_eq!((&told["kind"], &told["value"]), (&json!("kid"), &key), "{said}");
+    assert_ne!(key_of(&String::from_utf8_lossy(&page.body)), key);
+}

@@ -148,8 +148,7 @@ async fn two_resources_of_one_token_must_agree_on_a_claim() {
         assert_eq!(claims(&one.text("access_token"))["kind"], other.split('"').nth(1).unwrap());
         let both = by_targets(&broker, &[NOTES, "https://more.test"]).await;
         assert_eq!(both.status, status, "{}", String::from_utf8_lossy(&both.body));
-        let refused = both.text("error_description").starts_with("claim_undetermined");
-        assert_eq!(refused, status == 400, "{}", both.text("error_description"));
+        assert_eq!(both.text("error"), if status == 400 { "invalid_target" } else { "" });
     }
 }
 
@@ -188,5 +187,43 @@ async fn claims_that_cannot_be_are_refused_at_load() {
         let said = String::from_utf8_lossy(&run.stderr);
         assert_eq!(run.status.code(), Some(3), "{written}: {said}");
         assert!(said.contains("resources[0].claims") && said.contains(message), "{written}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_several_targets_has_the_claims_of_all_unless_they_differ() {
+    let resource = |name: &str, more: &str| {
+        format!(
+            "  - {{ name: {name}, audience: \"https://{name}.test\", binding: bearer_allowed, groups: [open], {more} }}\n"
+        )
+    };
+    let rest = [
+        resource("one", "claims: { uid: attested.uid, method: workload.method }"),
+        resource("two", "claims: { uid: attested.uid, tier: '\"gold\"' }"),
+        resource("three", "claims: { uid: '\"another\"' }"),
+        resource("four", "algorithm: EdDSA"),
+        "limits: { targets: 2 }\n".to_owned(),
+    ];
+    let broker = Broker::start(CLIENT, &TestIssuer::new(CLIENT).jwks().to_string(), &rest.concat()).await;
+    let socket = broker.socket();
+    let buy = async |names: &[&str]| {
+        let targets: Vec<String> = names.iter().map(|name| format!("https://{name}.test")).collect();
+        let targets = targets.iter().map(|target| ("resource", target.as_str()));
+        let fields: Vec<_> = [("grant_type", "client_credentials")].into_iter().chain(targets).collect();
+        Call::form("/oauth2/token", &fields).send(socket.as_path()).await.unwrap()
+    };
+    let both = buy(&["one", "two"]).await;
+    assert_eq!(both.status, 200, "{}", both.text("error_description"));
+    let said = claims(&both.text("access_token"));
+    assert_eq!(
+        (&said["uid"], &said["method"], &said["tier"]),
+        (&json!(uid()), &json!("unix"), &json!("gold"))
+    );
+    for name in ["one", "three", "four"] {
+        assert_eq!(buy(&[name]).await.status, 200, "{name}");
+    }
+    for names in [["one", "three"], ["three", "two"], ["one", "four"]] {
+        let answer = buy(&names).await;
+        assert_eq!((answer.status, answer.text("error").as_str()), (400, "invalid_target"), "{names:?}");
     }
 }

@@ -171,6 +171,7 @@ async fn size_and_depth_are_limited_before_anything_is_read() {
             || said.starts_with("HTTP/1.1 400");
         assert!(refused, "J17: {}", said.lines().next().unwrap_or_default());
     }
+    verifying.serves_the_honest().await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Key sets that no careful issuer publishes, from a real endpoint: J30 and J31.
 //! Not here: the endpoint being away (`jwks_outage`).
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -30,20 +31,24 @@ impl Publishing {
             let issuer = TestIssuer::new(&format!("http://127.0.0.1:1/{index}"));
             let mut endpoint = JwksEndpoint::new(&set(&issuer).to_string());
             endpoint.up().await;
-            config += &format!(
-                "  - {{ name: i{index}, issuer: \"{}\", dev: true, jwks_uri: \"{}\", audiences: [\"{ORDERS}\"], binding: when_bound }}\n",
+            writeln!(
+                config,
+                "  - {{ name: i{index}, issuer: \"{}\", dev: true, jwks_uri: \"{}\", audiences: [\"{ORDERS}\"], binding: when_bound }}",
                 issuer.url,
                 endpoint.url()
-            );
+            )
+            .unwrap();
             issuers.push(issuer);
             endpoints.push(endpoint);
         }
         let names: Vec<String> = (0..sets.len()).map(|index| format!("i{index}")).collect();
-        config += &format!(
-            "routes: [{{ name: orders, match: {{ path: /orders/** }}, resource: \"{ORDERS}\", upstream: {{ url: \"http://{}\" }}, stages: [{{ verify: {{ issuers: [{}] }} }}] }}]\n",
+        writeln!(
+            config,
+            "routes: [{{ name: orders, match: {{ path: /orders/** }}, resource: \"{ORDERS}\", upstream: {{ url: \"http://{}\" }}, stages: [{{ verify: {{ issuers: [{}] }} }}] }}]",
             api.address,
             names.join(", ")
-        );
+        )
+        .unwrap();
         let gateway = Gateway::start(&config, &[]).await;
         gateway.ready().await;
         Self { gateway, issuers, _api: api, _endpoints: endpoints }
@@ -87,11 +92,15 @@ async fn a_strange_key_does_not_take_the_good_one_down() {
         ("an unknown curve", altered("crv", json!("secp256k1"))),
         ("no type", json!({"kid": "none"})),
     ];
-    let sets: Vec<Box<dyn Fn(&TestIssuer) -> Value>> = strange
-        .iter()
-        .map(|(_, key)| -> Box<dyn Fn(&TestIssuer) -> Value> { Box::new(move |issuer| beside(issuer, key)) })
-        .collect();
-    let publishing = Publishing::start(&sets.iter().map(|set| &**set).collect::<Vec<_>>()).await;
+    let set = |(_, key): &(&str, Value)| {
+        let key = key.clone();
+        move |issuer: &TestIssuer| beside(issuer, &key)
+    };
+    let sets: Vec<_> = strange.iter().map(set).collect();
+    let publishing = Publishing::start(
+        &sets.iter().map(|set| -> &dyn Fn(&TestIssuer) -> Value { set }).collect::<Vec<_>>(),
+    )
+    .await;
     for (index, (what, _)) in strange.iter().enumerate() {
         let answer = publishing.call(index).await;
         assert_eq!(answer.status, 200, "J30 {what}: {}", answer.text("code"));

@@ -101,6 +101,7 @@ async fn a_path_with_two_readings_is_refused_also_from_a_public_route() {
         );
     }
     assert_eq!(verifying.api.requests(), 0, "one of them reached the API");
+    verifying.serves_the_honest().await;
 }
 
 #[tokio::test]
@@ -126,6 +127,7 @@ async fn ambiguous_framing_reaches_the_api_never() {
         );
     }
     assert_eq!(verifying.api.requests(), 0);
+    verifying.serves_the_honest().await;
 }
 
 #[tokio::test]
@@ -147,6 +149,7 @@ async fn operators_doors_are_not_on_the_public_port() {
         let answer = Call::get(path).send(verifying.gateway.address).await.unwrap();
         assert_eq!((answer.status, answer.text("code").as_str()), (404, "route_not_found"), "{path}");
     }
+    verifying.serves_the_honest().await;
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ async fn forged_rsa_signatures_verify_nothing() {
         ("one byte of garbage", forger.block(1, 201, digest_info(SHA256))),
         ("block type 2", forger.block(2, 202, digest_info(SHA256))),
         ("block type 0", forger.block(0, 202, digest_info(SHA256))),
-        ("a bare hash", forger.block(1, 221, |message| sha256(message))),
+        ("a bare hash", forger.block(1, 221, sha256)),
         (
             "another hash",
             forger.block(1, 170, |message| {

@@ -25,7 +25,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::Malformed(_) => 4,
         Refusal::Form(_) => 5,
         Refusal::OriginNotAllowed => 6,
-        Refusal::AuthorizationHeader => 7,
+        Refusal::AuthorizationHeader(_) => 7,
         Refusal::UnsupportedGrantType => 8,
         Refusal::UnsupportedAssertionType => 9,
         Refusal::EvidenceMissing => 10,
@@ -69,10 +69,12 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::CallerRevoked => 48,
         Refusal::SubjectRevoked => 49,
         Refusal::ClaimUndetermined { .. } => 50,
+        Refusal::NoSigningKey(_) => 51,
+        Refusal::EvidenceDelegated => 52,
     }
 }
 
-const VARIANTS: usize = 51;
+const VARIANTS: usize = 53;
 
 /// A denial by a set with these policies.
 fn denial(policies: &str) -> Denial {
@@ -99,6 +101,7 @@ fn provider() -> ProviderName {
 }
 
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "one table, one line a refusal")]
 fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
     let token = |source| Refusal::Evidence(IssuerError::Token { issuer: IssuerName::parse("ci").unwrap(), source });
     let evaluation = || EvalError::Absent(None);
@@ -111,7 +114,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Malformed("x"), 400, "invalid_request", "malformed_request"),
         (Refusal::Form(FormError::Escape), 400, "invalid_request", "malformed_request"),
         (Refusal::OriginNotAllowed, 403, "invalid_request", "origin_not_allowed"),
-        (Refusal::AuthorizationHeader, 400, "invalid_request", "multiple_tokens"),
+        (Refusal::AuthorizationHeader(Scheme::Other), 401, "invalid_client", "authorization_header"),
         (Refusal::UnsupportedGrantType, 400, "unsupported_grant_type", "unsupported_grant_type"),
         (Refusal::UnsupportedAssertionType, 401, "invalid_client", "unsupported_assertion_type"),
         (Refusal::EvidenceMissing, 401, "invalid_client", "evidence_missing"),
@@ -126,6 +129,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Evidence(keys_unavailable()), 503, "temporarily_unavailable", "jwks_unavailable"),
         (token(TokenError::WrongType), 401, "invalid_client", "assertion_rejected"),
         (token(expired()), 401, "invalid_client", "expired"),
+        (Refusal::EvidenceDelegated, 401, "invalid_client", "assertion_rejected"),
         (Refusal::EvidenceBound, 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::EvidenceUnproved { provider: provider() }, 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::Process(ProcessError::Ended), 401, "invalid_client", "mapping_failed"),
@@ -146,6 +150,8 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Conflict(Conflict::EvidenceReplayed), 401, "invalid_client", "evidence_replayed"),
         (Refusal::Conflict(Conflict::EvidenceKeyMismatch), 401, "invalid_client", "evidence_key_mismatch"),
         (Refusal::Conflict(Conflict::ProofReplayed), 400, "invalid_dpop_proof", "proof_replayed"),
+        (Refusal::Conflict(Conflict::SigningKeyGone), 503, "temporarily_unavailable", "token_unavailable"),
+        (Refusal::NoSigningKey(symbolon_jws::Algorithm::Rs256), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::Signing(TokenError::WrongType), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::Random(symbolon_jws::CryptoError), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::UnsupportedTokenType, 400, "unsupported_token_type", "unsupported_token_type"),

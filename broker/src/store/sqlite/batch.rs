@@ -7,32 +7,61 @@ use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use symbolon_audit::{Chain, Record};
 use symbolon_identity::Timestamp;
 
+use super::keys::{self, Noted};
 use crate::record::DecisionRecord;
-use crate::store::{Conflict, Entry, StoreError, Use, Verdict};
+use crate::store::{Conflict, Entry, Keep, StoreError, Use, Verdict};
 
 /// What was used is remembered a little longer than it could be presented, for clocks that are set back.
 const MARGIN: Duration = Duration::from_mins(5);
 
-/// The end of the audit chain in the file.
-pub(super) async fn end_of_chain(connection: &mut SqliteConnection) -> Result<Chain, StoreError> {
-    let last: Option<String> = sqlx::query_scalar("SELECT line FROM audit ORDER BY seq DESC LIMIT 1")
-        .fetch_optional(connection)
-        .await?;
-    Ok(last.map_or(Ok(Chain::start()), |line| Chain::resume(&line))?)
+/// What the next commit goes on from. After a failure it is read from what is really there.
+#[derive(Debug)]
+pub(super) struct End {
+    /// Where the audit chain ends.
+    chain: Chain,
+    /// What the signing keys are needed for.
+    noted: Noted,
+}
+
+impl End {
+    /// As the file has it.
+    pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Self, StoreError> {
+        let last: Option<String> = sqlx::query_scalar("SELECT line FROM audit ORDER BY seq DESC LIMIT 1")
+            .fetch_optional(connection)
+            .await?;
+        let chain = last.map_or(Ok(Chain::start()), |line| Chain::resume(&line))?;
+        Ok(Self { chain, noted: Noted::default() })
+    }
 }
 
 /// Puts a batch on record; the verdicts come in its order, with the new end of the chain.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
-    mut chain: Chain,
+    end: End,
     batch: Vec<Entry>,
-) -> Result<(Vec<Verdict>, Chain), StoreError> {
+) -> Result<(Vec<Verdict>, End), StoreError> {
+    let End { mut chain, mut noted } = end;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let mut verdicts = Vec::with_capacity(batch.len());
+    let changes_keys = batch.iter().any(|entry| matches!(entry, Entry::Keys(_)));
+    let gone = noted.note(&mut transaction, &batch).await?;
     for entry in batch {
+        let is_gone = entry.signed_by().is_some_and(|(key, _)| gone.contains(&key));
         verdicts.push(match entry {
             Entry::Decision { uses, record } => {
-                put_decision(&mut transaction, &mut chain, uses, *record).await?
+                let uses = if is_gone { Err(Conflict::SigningKeyGone) } else { Ok(uses) };
+                put_decision(&mut transaction, &mut chain, uses, (*record, Keep::ALL)).await?
+            }
+            Entry::Repeated { uses, record, keep } => {
+                let uses = if is_gone { Err(Conflict::SigningKeyGone) } else { Ok(uses) };
+                put_decision(&mut transaction, &mut chain, uses, (*record, keep)).await?
+            }
+            Entry::Keys(turn) => {
+                keys::turn(&mut transaction, &turn).await?;
+                for record in turn.records() {
+                    put_line(&mut transaction, &mut chain, &record).await?;
+                }
+                Verdict::Recorded
             }
             Entry::Event(event) => {
                 put_line(&mut transaction, &mut chain, &event).await?;
@@ -49,10 +78,18 @@ pub(super) async fn commit(
                 }
                 verdict(conflict)
             }
+            Entry::Events(events) => {
+                for event in &events {
+                    put_line(&mut transaction, &mut chain, event).await?;
+                }
+                Verdict::Recorded
+            }
         });
     }
     transaction.commit().await?;
-    Ok((verdicts, chain))
+    // SECURITY: a key that was revoked just now must not pass for one that was there before.
+    let noted = if changes_keys { Noted::default() } else { noted };
+    Ok((verdicts, End { chain, noted }))
 }
 
 fn verdict(conflict: Option<Conflict>) -> Verdict {
@@ -62,16 +99,23 @@ fn verdict(conflict: Option<Conflict>) -> Verdict {
 async fn put_decision(
     transaction: &mut Transaction<'_, Sqlite>,
     chain: &mut Chain,
-    uses: Vec<Use>,
-    mut record: DecisionRecord,
+    uses: Result<Vec<Use>, Conflict>,
+    (mut record, keep): (DecisionRecord, Keep),
 ) -> Result<Verdict, StoreError> {
-    let verdict = match take_all(transaction, uses).await? {
-        None => Verdict::Recorded,
+    let conflict = match uses {
+        Ok(uses) => take_all(transaction, uses).await?,
+        Err(conflict) => Some(conflict),
+    };
+    let (verdict, is_kept) = match conflict {
+        None => (Verdict::Recorded, keep.as_meant),
         Some(conflict) => {
             record.refuse(conflict.reason());
-            Verdict::Conflict(conflict)
+            (Verdict::Conflict(conflict), keep.as_conflict)
         }
     };
+    if !is_kept {
+        return Ok(verdict);
+    }
     let text = serde_json::to_string(&record).map_err(|_| StoreError::Row { table: "decisions" })?;
     sqlx::query("INSERT INTO decisions (id, record) VALUES (?, ?)")
         .bind(record.id.as_str())
@@ -128,8 +172,8 @@ async fn take(connection: &mut SqliteConnection, what: Use) -> Result<Option<Con
             let key = key.to_string();
             (bind(connection, digest, &key, expires_at).await?, Conflict::EvidenceKeyMismatch)
         }
-        Use::Binding { digest, key: None, .. } => {
-            (is_unbound(connection, digest).await?, Conflict::EvidenceKeyMismatch)
+        Use::Binding { digest, key: None, expires_at } => {
+            (is_unbound(connection, digest, expires_at).await?, Conflict::EvidenceKeyMismatch)
         }
     };
     Ok((!taken).then_some(conflict))
@@ -140,11 +184,17 @@ async fn first_use(
     digest: [u8; 32],
     expires_at: Timestamp,
 ) -> Result<bool, StoreError> {
-    let done = sqlx::query("INSERT INTO used (digest, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
-        .bind(digest.as_slice())
-        .bind(seconds(expires_at.saturating_add(MARGIN)))
-        .execute(connection)
-        .await?;
+    // SECURITY: what ends before something that was forgotten may have been forgotten too (the clock was ahead when we
+    // pruned), so it counts as used.
+    let done = sqlx::query(
+        "INSERT INTO used (digest, expires_at)
+         SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM marks WHERE name = 'used' AND value >= ?2)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(digest.as_slice())
+    .bind(seconds(expires_at.saturating_add(MARGIN)))
+    .execute(connection)
+    .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -156,7 +206,9 @@ async fn bind(
 ) -> Result<bool, StoreError> {
     // The update changes nothing; it counts a row only if the key is the one that was bound first.
     let done = sqlx::query(
-        "INSERT INTO evidence_keys (digest, thumbprint, expires_at) VALUES (?, ?, ?)
+        "INSERT INTO evidence_keys (digest, thumbprint, expires_at)
+         SELECT ?1, ?2, ?3
+         WHERE NOT EXISTS (SELECT 1 FROM marks WHERE name = 'evidence_keys' AND value >= ?3)
          ON CONFLICT (digest) DO UPDATE SET thumbprint = thumbprint WHERE thumbprint = excluded.thumbprint",
     )
     .bind(digest.as_slice())
@@ -167,12 +219,40 @@ async fn bind(
     Ok(done.rows_affected() == 1)
 }
 
-async fn is_unbound(connection: &mut SqliteConnection, digest: [u8; 32]) -> Result<bool, StoreError> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM evidence_keys WHERE digest = ?")
-        .bind(digest.as_slice())
-        .fetch_optional(connection)
-        .await?;
+async fn is_unbound(
+    connection: &mut SqliteConnection,
+    digest: [u8; 32],
+    expires_at: Timestamp,
+) -> Result<bool, StoreError> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "SELECT 1 FROM evidence_keys WHERE digest = ?1
+         UNION ALL SELECT 1 FROM marks WHERE name = 'evidence_keys' AND value >= ?2",
+    )
+    .bind(digest.as_slice())
+    .bind(seconds(expires_at.saturating_add(MARGIN)))
+    .fetch_optional(connection)
+    .await?;
     Ok(found.is_none())
+}
+
+/// Notes the latest expiry among what will be forgotten at `now`, before anything is.
+pub(super) async fn note_forgotten(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for note in [
+        "INSERT INTO marks (name, value)
+         SELECT 'used', latest FROM (SELECT max(expires_at) AS latest FROM used WHERE expires_at < ?)
+         WHERE latest IS NOT NULL
+         ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+        "INSERT INTO marks (name, value)
+         SELECT 'evidence_keys', latest FROM (SELECT max(expires_at) AS latest FROM evidence_keys WHERE expires_at < ?)
+         WHERE latest IS NOT NULL
+         ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+    ] {
+        sqlx::query(note).bind(seconds(now)).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// Seconds as SQLite keeps them.

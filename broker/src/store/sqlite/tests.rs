@@ -1,6 +1,6 @@
-use std::sync::Arc;
+mod keys;
 
-use symbolon_audit::{Event, Outcome as AuditOutcome, Record};
+use symbolon_audit::{Chain, Event, Outcome as AuditOutcome, Record};
 use symbolon_identity::{ReasonCode, Scopes, WorkloadId};
 use symbolon_jws::Thumbprint;
 use symbolon_policies::{Assurance, Workload};
@@ -8,7 +8,7 @@ use symbolon_wire::Outcome;
 
 use super::*;
 use crate::attest::Method;
-use crate::store::{Conflict, Use};
+use crate::store::{Conflict, Keep, Use};
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_secs(seconds).unwrap()
@@ -31,6 +31,7 @@ fn record(number: u8, time: Timestamp) -> DecisionRecord {
         exchange: None,
         scopes: Scopes::default(),
         policies: Vec::new(),
+        failed_policies: Vec::new(),
         policy_set: None,
         shadow: None,
         questions: Vec::new(),
@@ -84,10 +85,14 @@ async fn a_conflict_is_on_record_as_a_refusal_and_uses_nothing_up() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     store.commit(vec![entry(1, vec![evidence(1), proof(1)])]).await.unwrap();
-    let verdicts = store.commit(vec![entry(2, vec![evidence(2), proof(1)])]).await.unwrap();
+    let mut denied = record(2, at(1000));
+    denied.detail = Some("policy denies it".to_owned());
+    let denied = Entry::Decision { uses: vec![evidence(2), proof(1)], record: Box::new(denied) };
+    let verdicts = store.commit(vec![denied]).await.unwrap();
     assert_eq!(verdicts, [Verdict::Conflict(Conflict::ProofReplayed)]);
     let kept = store.decision(&record(2, at(1000)).id).await.unwrap().unwrap();
     assert_eq!((kept.outcome, kept.reason), (Outcome::Refused, Some(ReasonCode::ProofReplayed)));
+    assert_eq!(kept.detail, None, "what was written about the answer that was not given is gone");
     let again = store.commit(vec![entry(3, vec![evidence(2), proof(2)])]).await.unwrap();
     assert_eq!(again, [Verdict::Recorded]);
 }
@@ -170,6 +175,76 @@ async fn one_file_serves_one_broker_and_only_its_owner_reads_it() {
 }
 
 #[tokio::test]
+async fn a_file_that_others_can_write_is_not_opened() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(&folder).await);
+    let path = folder.path().join("broker.db");
+    for (mode, is_taken) in [(0o660, false), (0o606, false), (0o644, true)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let opened = SqliteStore::open(&path).await;
+        assert_eq!(opened.is_ok(), is_taken, "{mode:o}");
+        assert!(is_taken || matches!(opened, Err(StoreError::Exposed { .. })));
+    }
+}
+
+#[tokio::test]
+async fn what_a_clock_that_was_ahead_made_us_forget_counts_as_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    store.commit(vec![entry(1, vec![evidence(1)]), entry(2, vec![binding(1, Some(1))])]).await.unwrap();
+    // An hour too early; then the clock is set right and the same evidence comes again.
+    assert_eq!(store.prune(at(5000), at(0)).await.unwrap(), 2);
+    drop(store);
+    let store = open(&folder).await;
+    let again = vec![
+        entry(3, vec![evidence(1)]),
+        entry(4, vec![proof(9)]),
+        entry(5, vec![binding(1, Some(2))]),
+        entry(6, vec![binding(1, None)]),
+    ];
+    let conflicts = [
+        Conflict::EvidenceReplayed,
+        Conflict::ProofReplayed,
+        Conflict::EvidenceKeyMismatch,
+        Conflict::EvidenceKeyMismatch,
+    ];
+    assert_eq!(store.commit(again).await.unwrap(), conflicts.map(Verdict::Conflict));
+    let later = Use::Evidence { digest: [1; 32], expires_at: at(2001) };
+    assert_eq!(store.commit(vec![entry(7, vec![later])]).await.unwrap(), [Verdict::Recorded]);
+}
+
+#[tokio::test]
+async fn a_repeated_refusal_uses_up_what_it_used_and_leaves_no_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let repeated = |number, digest, keep| Entry::Repeated {
+        uses: vec![evidence(digest)],
+        record: Box::new(record(number, at(1000))),
+        keep,
+    };
+    let conflict = Verdict::Conflict(Conflict::EvidenceReplayed);
+    let refused = Keep { as_meant: false, as_conflict: true };
+    let replayed = Keep { as_meant: true, as_conflict: false };
+    let event = Record::new(Event::RefusalsCounted, at(1000), AuditOutcome::Denied);
+    let batch = vec![
+        repeated(1, 1, refused),
+        repeated(2, 1, replayed),
+        repeated(3, 1, refused),
+        repeated(4, 2, replayed),
+        Entry::Events(vec![event.clone(), event]),
+    ];
+    let verdicts = [Verdict::Recorded, conflict, conflict, Verdict::Recorded, Verdict::Recorded];
+    assert_eq!(store.commit(batch).await.unwrap(), verdicts);
+    for (number, is_kept) in [(1, false), (2, false), (3, true), (4, true)] {
+        let kept = store.decision(&record(number, at(1000)).id).await.unwrap();
+        assert_eq!(kept.is_some(), is_kept, "{number}");
+    }
+    assert_eq!(lines(&store).await.len(), 4);
+    store.probe().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_newer_file_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
@@ -177,16 +252,4 @@ async fn a_newer_file_is_left_alone() {
     drop(store);
     let error = SqliteStore::open(&folder.path().join("broker.db")).await.unwrap_err();
     assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
-}
-
-#[tokio::test]
-async fn signing_keys_come_back_oldest_first() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(open(&folder).await);
-    for (key_id, created_at) in [("b", at(20)), ("a", at(10))] {
-        let key = SealedKey { key_id: key_id.to_owned(), sealed: "x".to_owned(), created_at };
-        store.add_sealed_key(key).await.unwrap();
-    }
-    let names: Vec<_> = store.sealed_keys().await.unwrap().into_iter().map(|key| key.key_id).collect();
-    assert_eq!(names, ["a", "b"]);
 }

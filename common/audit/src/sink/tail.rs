@@ -22,7 +22,8 @@ pub(super) struct Found {
 /// without its line feed, or blocks of zeros after a power cut.
 ///
 /// # Errors
-/// When a whole line near the end was altered: that is no interrupted write, and is not mended.
+/// When a whole line near the end was altered, or more than one batch follows a part that was not written: that is no
+/// interrupted write, and is not mended.
 pub(super) fn examine(file: &mut File) -> Result<Found, OpenError> {
     let length = file.metadata()?.len();
     let start = length.saturating_sub(u64::try_from(WINDOW).unwrap_or(u64::MAX));
@@ -37,8 +38,15 @@ pub(super) fn examine(file: &mut File) -> Result<Found, OpenError> {
         // The window opens within a line; it ends before the first whole one.
         offset += lines.next().map_or(0, length_of);
     }
-    for line in lines {
-        let Some(text) = line.strip_suffix(b"\n").filter(|text| !text.contains(&0)) else { break };
+    while let Some(line) = lines.next() {
+        let Some(text) = whole(line) else {
+            // What follows an unwritten part was written by the same interrupted flush, or the part was not unwritten
+            // but altered, and records that callers were told of follow it.
+            if lines.filter(|line| whole(line).is_some()).count() >= MAX_BATCH {
+                return Err(OpenError::Altered(LineError::Malformed));
+            }
+            break;
+        };
         let text = std::str::from_utf8(text).map_err(|_| OpenError::Altered(LineError::Malformed))?;
         chain = Some(match chain {
             // A file may begin with a later record: older ones may have been moved away.
@@ -49,6 +57,11 @@ pub(super) fn examine(file: &mut File) -> Result<Found, OpenError> {
     }
     let chain = chain.ok_or(OpenError::Altered(LineError::TooLong))?;
     Ok(Found { durable: offset, chain })
+}
+
+/// The text of a line that was written to its end.
+fn whole(line: &[u8]) -> Option<&[u8]> {
+    line.strip_suffix(b"\n").filter(|text| !text.contains(&0))
 }
 
 fn follow(mut chain: Chain, line: &str) -> Result<Chain, OpenError> {

@@ -71,6 +71,11 @@ impl Checker<'_> {
         let Some(IdedExpr { id, expr: Expr::Literal(LiteralValue::String(text)) }) = call.args.first() else {
             return Err(self.unsupported(node, "the pattern of `matches` is written out as a text"));
         };
+        if self.whole_matches && !Pattern::fits_whole_texts(text.inner()) {
+            let problem = "the pattern of `matches` has to fit the whole text: begin it with `^`, end it with `$`, \
+                           and put alternatives in parentheses, as in `^(a|b)$`";
+            return Err(self.unsupported(node, problem));
+        }
         let pattern = Pattern::compile(text.inner());
         let name = format!("{PATTERN_PREFIX}{}", self.patterns.len());
         let variable = IdedExpr { id: *id, expr: Expr::Ident(name) };

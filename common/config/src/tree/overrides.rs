@@ -33,13 +33,13 @@ fn set(root: &mut Node, name: &str, value: &str) -> Result<(), Problem> {
     for segment in path {
         node = child(node, segment, &origin)?;
     }
-    *node = given(value, &origin)?;
+    *node = given(value, &origin);
     Ok(())
 }
 
 /// The child of this name or number, made if it is not there.
 fn child<'n>(node: &'n mut Node, segment: &str, origin: &Origin) -> Result<&'n mut Node, Problem> {
-    let empty = || Node { origin: origin.clone(), value: Value::Scalar(Scalar::new("", false)) };
+    let empty = || Node { origin: origin.clone(), value: Value::Scalar(Scalar::new("", false)), raw: None };
     if node.is_null() {
         node.value = Value::Mapping(Vec::new());
     }
@@ -75,15 +75,21 @@ fn same_name(key: &str, segment: &str) -> bool {
     key.replace('-', "_").eq_ignore_ascii_case(segment)
 }
 
-/// The value as a scalar, or as YAML if it opens with a bracket.
-fn given(value: &str, origin: &Origin) -> Result<Node, Problem> {
+/// The value as a scalar, or as YAML if it opens with a bracket and is YAML. The text is kept beside it: nobody knows
+/// yet whether a secret is wanted here, and a secret is never parsed, nor shown in a message about its form.
+fn given(value: &str, origin: &Origin) -> Node {
+    let scalar = |quoted| Scalar::new(value, quoted);
+    let text = |raw| Node { origin: origin.clone(), value: Value::Scalar(scalar(false)), raw };
     if !value.starts_with(['[', '{']) {
-        return Ok(Node { origin: origin.clone(), value: Value::Scalar(Scalar::new(value, false)) });
+        return text(None);
     }
-    let mut node = yaml::parse(value, "value")
-        .map_err(|errors| Problem::Override(format!("opens like YAML, but is not: {errors}")))?;
-    stamp(&mut node, origin);
-    Ok(node)
+    match yaml::parse(value, "value") {
+        Ok(mut node) => {
+            stamp(&mut node, origin);
+            Node { raw: Some(scalar(true)), ..node }
+        }
+        Err(_) => text(Some(scalar(true))),
+    }
 }
 
 fn stamp(node: &mut Node, origin: &Origin) {

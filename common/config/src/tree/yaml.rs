@@ -21,10 +21,11 @@ pub(crate) fn parse(source: &str, name: &str) -> Result<Node, ConfigErrors> {
     }
     ConfigErrors::check(builder.errors)?;
     let start = Origin::File(Position { line: 1, column: 1 });
-    Ok(builder
-        .root
-        .filter(|root| !root.is_null())
-        .unwrap_or(Node { origin: start, value: Value::Mapping(Vec::new()) }))
+    Ok(builder.root.filter(|root| !root.is_null()).unwrap_or(Node {
+        origin: start,
+        value: Value::Mapping(Vec::new()),
+        raw: None,
+    }))
 }
 
 struct Builder<'a> {
@@ -60,7 +61,7 @@ impl Builder<'_> {
                     return Ok(());
                 }
                 let value = Value::Scalar(Scalar::new(text, quoted));
-                self.add(Node { origin: Origin::File(place), value });
+                self.add(Node { origin: Origin::File(place), value, raw: None });
                 Ok(())
             }
             Event::SequenceStart(anchor, tag) => {
@@ -77,7 +78,7 @@ impl Builder<'_> {
                     Some(Open::Mapping(place, entries, _)) => (place, Value::Mapping(entries)),
                     None => return Ok(()),
                 };
-                self.add(Node { origin: Origin::File(place), value });
+                self.add(Node { origin: Origin::File(place), value, raw: None });
                 Ok(())
             }
         }

@@ -64,7 +64,8 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         self.next = Some(entry);
         let key: StrDeserializer<'_, TypedError> = entry.key.as_str().into_deserializer();
         // A key is wrong where the key stands.
-        let place = Node { origin: entry.origin.clone(), value: crate::tree::Value::Sequence(Vec::new()) };
+        let value = crate::tree::Value::Sequence(Vec::new());
+        let place = Node { origin: entry.origin.clone(), value, raw: None };
         seed.deserialize(key).map(Some).map_err(|error| error.at(&place, self.parent.place))
     }
 

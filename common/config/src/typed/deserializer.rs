@@ -197,7 +197,8 @@ impl<'de> Deserializer<'de> for NodeReader<'_> {
         if name != secret::MARKER {
             return self.at(visitor.visit_newtype_struct(self));
         }
-        let text = self.scalar(&visitor).and_then(|scalar| secrets::reveal(scalar, self.node, self.source));
+        let scalar = self.node.raw.as_ref().map_or_else(|| self.scalar(&visitor), Ok);
+        let text = scalar.and_then(|scalar| secrets::reveal(scalar, self.node, self.source));
         self.at(text.and_then(|text| visitor.visit_string(text)))
     }
 

@@ -1,7 +1,7 @@
 //! `${file:…}` and `${env:…}`: read where a secret is wanted, refused everywhere else.
 //! What was read goes to the secret and to no message.
 
-use std::{io::Read as _, path::Path};
+use std::{io::Read as _, os::unix::fs::MetadataExt as _, path::Path};
 
 use super::{Source, TypedError};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
 };
 
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
+const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
 
 /// A text that looks like a reference, in a field that is no secret.
 pub(super) fn refuse_reference(text: &str) -> Result<(), TypedError> {
@@ -50,6 +51,9 @@ fn file(path: &str, source: &Source<'_>) -> Result<String, TypedError> {
     if !metadata.is_file() {
         return Err(reference(&format!("`{shown}` is not a regular file")));
     }
+    if let Some(problem) = stranger(&metadata) {
+        return Err(reference(&format!("`{shown}` {problem}: others could choose the secret")));
+    }
     if metadata.len() > MAX_SECRET_BYTES {
         return Err(reference(&format!("`{shown}` is larger than 64 KiB")));
     }
@@ -62,6 +66,19 @@ fn file(path: &str, source: &Source<'_>) -> Result<String, TypedError> {
     text.truncate(length);
     source.files.borrow_mut().push(path);
     Ok(text)
+}
+
+/// Why somebody else than root and we ourselves could have written a file. Kubernetes mounts secrets readable by all
+/// (0644): who may read it is for the operator to say.
+fn stranger(metadata: &std::fs::Metadata) -> Option<&'static str> {
+    let ours = rustix::process::geteuid().as_raw();
+    if metadata.uid() != 0 && metadata.uid() != ours {
+        Some("belongs to another user")
+    } else if metadata.mode() & GROUP_OR_OTHERS_WRITE != 0 {
+        Some("can be written by its group or by everybody")
+    } else {
+        None
+    }
 }
 
 fn reference(message: &str) -> TypedError {

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// The addresses that a client may connect to, judged after names are resolved.
 ///
@@ -28,6 +28,12 @@ const METADATA: [IpAddr; 8] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0023)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254)),
+];
+
+/// Link-local networks: what answers there belongs to the machine or its cloud.
+const LINK_LOCAL: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10)),
 ];
 
 /// What kind of place an address is.
@@ -73,6 +79,13 @@ impl AddressPolicy {
     pub fn allow_plaintext(mut self) -> Self {
         self.plaintext = true;
         self
+    }
+
+    /// Whether `network` holds link-local addresses or a metadata service.
+    #[must_use]
+    pub fn opens_special(network: &IpNet) -> bool {
+        LINK_LOCAL.iter().any(|other| network.contains(other) || other.contains(network))
+            || METADATA.iter().any(|address| network.contains(address))
     }
 
     /// Whether a connection to `address` may be made.
@@ -227,6 +240,27 @@ mod tests {
         let private = AddressPolicy::public().allow_private();
         assert!(permits(&private, "10.0.0.1") && permits(&private, "fd12::1"));
         assert!(!permits(&private, "127.0.0.1") && !permits(&private, "169.254.1.1"));
+    }
+
+    #[test]
+    fn a_network_that_holds_special_addresses_is_told_from_one_that_does_not() {
+        for network in
+            ["10.0.0.0/8", "192.168.0.0/16", "127.0.0.0/8", "fc00::/12", "100.64.0.0/11", "1.2.3.0/24"]
+        {
+            assert!(!AddressPolicy::opens_special(&network.parse().unwrap()), "{network}");
+        }
+        for network in [
+            "0.0.0.0/0",
+            "169.254.0.0/16",
+            "169.254.169.0/24",
+            "168.63.129.16/30",
+            "100.64.0.0/10",
+            "::/0",
+            "fd00::/8",
+            "fe80::/64",
+        ] {
+            assert!(AddressPolicy::opens_special(&network.parse().unwrap()), "{network}");
+        }
     }
 
     #[test]

@@ -39,6 +39,15 @@ fn rfc8037_a4_the_ed25519_signature_is_met() {
     assert_eq!(base64url::encode(key.pair.sign(input.as_bytes()).unwrap()), signature);
 }
 
+/// So is RSASSA-PKCS1-v1_5.
+#[test]
+fn rfc7515_a2_the_rs256_signature_is_met() {
+    let key = SigningKey::from_private_jwk(rfc7515::A2_PRIVATE_KEY.as_bytes()).unwrap();
+    assert_eq!(key.algorithm(), Algorithm::Rs256);
+    let (input, signature) = rfc7515::A2_TOKEN.rsplit_once('.').unwrap();
+    assert_eq!(base64url::encode(key.pair.sign(input.as_bytes()).unwrap()), signature);
+}
+
 #[test]
 fn rfc7515_a3_the_private_key_belongs_to_the_public_one() {
     let key = SigningKey::from_private_jwk(rfc7515::A3_PRIVATE_KEY.as_bytes()).unwrap();

@@ -1,0 +1,35 @@
+//! A start that binds nothing and changes nothing: would it succeed on what is there?
+//! Not here: mistakes in the configuration; those are found before.
+
+use std::sync::Arc;
+
+use symbolon_daemon::{Clock, SystemClock};
+use symbolon_identity::{Audience, Timestamp};
+use symbolon_issuers::{Issuers, KeyPolicy};
+
+use super::error::StartError;
+use crate::keys::Vault;
+use crate::plan::{Plan, surroundings};
+use crate::revoke::Revocations;
+use crate::store::SqliteStore;
+
+/// Opens the store to read if it is there, unseals the keys in it, and sets up issuers and attestors.
+pub(super) async fn rehearse(plan: Plan) -> Result<(), StartError> {
+    let now = Timestamp::from_secs_saturating(SystemClock.unix_seconds());
+    let path = &plan.config.store.sqlite;
+    if path.exists()
+        && let Some(store) = SqliteStore::inspect(path).await?
+    {
+        Vault::new(Arc::clone(&plan.seal)).try_all(&store).await?;
+        Revocations::open(&store, now).await?;
+    }
+    let Plan { config, blueprint, foreign, resources, client, .. } = plan;
+    let ours = surroundings(&config.issuer);
+    let issuers = |settings| Issuers::new(settings, KeyPolicy::default(), client.clone(), now);
+    let evidence = issuers(blueprint.issuer_settings(&ours)?)?;
+    blueprint.build(&evidence, &ours)?;
+    let (resources, ourselves) =
+        (resources.of_issuer(&config.issuer)?, Audience::parse(config.issuer.as_str())?);
+    issuers(foreign.settings(&ourselves, &resources))?;
+    Ok(())
+}
