@@ -129,35 +129,6 @@ async fn a_claim_that_cannot_be_told_refuses_and_what_was_told_is_on_record() {
     assert_eq!(document["facts"]["token"]["claims"], json!({"uid": uid()}), "{document}");
 }
 
-#[tokio::test]
-async fn two_resources_of_one_token_must_agree_on_a_claim() {
-    let client = TestIssuer::new(CLIENT);
-    for (other, status) in [("kind: '\"b\"'", 400), ("kind: '\"a\"'", 200)] {
-        let mut broker = broker(&client, "kind: '\"a\"'").await;
-        broker.process.stop(Signal::TERM).await;
-        let file = broker.folder.path().join("broker.yaml");
-        let text = fs::read_to_string(&file).unwrap();
-        let second = format!(
-            "resources:\n  - {{ name: more, audience: \"https://more.test\", binding: bearer_allowed, claims: {{ {other} }} }}\n"
-        );
-        fs::write(&file, text.replacen("resources:\n", &second, 1)).unwrap();
-        let policy = "@id(\"more\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"more\");";
-        fs::write(broker.folder.path().join("policies/more.cedar"), policy).unwrap();
-        broker.restart().await;
-        let one = by_targets(&broker, &["https://more.test"]).await;
-        assert_eq!(claims(&one.text("access_token"))["kind"], other.split('"').nth(1).unwrap());
-        let both = by_targets(&broker, &[NOTES, "https://more.test"]).await;
-        assert_eq!(both.status, status, "{}", String::from_utf8_lossy(&both.body));
-        assert_eq!(both.text("error"), if status == 400 { "invalid_target" } else { "" });
-    }
-}
-
-async fn by_targets(broker: &Broker, targets: &[&str]) -> Answer {
-    let targets = targets.iter().map(|target| ("resource", *target));
-    let fields: Vec<_> = [("grant_type", "client_credentials")].into_iter().chain(targets).collect();
-    Call::form("/oauth2/token", &fields).send(broker.socket().as_path()).await.unwrap()
-}
-
 async fn explain(broker: &Broker, id: &str) -> Value {
     let call = Call::get(&format!("/v1/decisions/{id}"));
     call.send(broker.admin_socket().as_path()).await.unwrap().json()
