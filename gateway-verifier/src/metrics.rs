@@ -55,7 +55,7 @@ struct Reload {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Shadow {
-    outcome: &'static str,
+    verdict: &'static str,
 }
 
 /// Who was let through.
@@ -142,8 +142,8 @@ impl Metrics {
             self.policy_reloads.clone(),
         );
         registry.register(
-            "gateway_policy_shadow",
-            "Requests that policies in shadow mode would have decided otherwise",
+            "gateway_shadow_verdicts",
+            "Decisions that policies in shadow mode would have changed, by what they would have made of them",
             self.shadow.clone(),
         );
         registry.register("gateway_policies", "Policies in force", self.policies.clone());
@@ -176,6 +176,6 @@ impl Metrics {
 
     /// Counts a request that policies in shadow mode would have decided otherwise.
     pub fn shadowed(&self, shadow: &symbolon_policies::Shadow) {
-        self.shadow.get_or_create(&Shadow { outcome: shadow.as_str() }).inc();
+        self.shadow.get_or_create(&Shadow { verdict: shadow.as_str() }).inc();
     }
 }

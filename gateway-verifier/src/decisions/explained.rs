@@ -45,6 +45,7 @@ impl Explained {
                 "policies_changed_since": !same,
                 "denial": denial.kind(),
                 "notes": denial.notes(),
+                "shadow": denial.shadow(),
                 "failed_to_evaluate": denial.errors(),
                 "question": denied.question,
             }),

@@ -121,3 +121,40 @@ async fn a_condition_chooses_what_is_asked_about_and_nobody_is_asked_about_stran
     let short = staged.call("/open").await;
     assert_refused("an index beyond the end", &short, 500, "condition_error");
 }
+
+#[tokio::test]
+async fn a_policy_in_shadow_mode_is_counted_and_changes_nothing() {
+    let trial = r#"
+@id("no-reading") @mode("shadow") forbid (principal, action == Symbolon::Action::"call", resource)
+when { context.method == "GET" };
+@id("posting") @mode("shadow") permit (principal, action == Symbolon::Action::"call", resource)
+when { context.method == "POST" };
+"#;
+    let staged = Staged::start(&STAGES, &format!("{POLICIES}{trial}")).await;
+    assert_eq!(staged.call("/orders/1").await.status, 200);
+    staged.wait_for_metric("symbolon_gateway_shadow_verdicts_total{verdict=\"would_deny\"} 1").await;
+    let denied = staged.call_as(Call::form("/orders/1", &[]), |_| ()).await;
+    assert_refused("still denied", &denied, 403, "denied");
+    staged.wait_for_metric("symbolon_gateway_shadow_verdicts_total{verdict=\"would_permit\"} 1").await;
+    let document = staged.explain(&denied).await;
+    assert_eq!(
+        document["facts"]["policy"]["shadow"]["would_permit"]["policies"],
+        json!(["posting"]),
+        "{document}"
+    );
+}
+
+#[tokio::test]
+async fn the_time_of_day_at_a_configured_place_decides() {
+    // It is never the same time at both places: they are fourteen hours apart.
+    let places = "local_times: { here: Etc/UTC, there: Pacific/Kiritimati }\n";
+    let closed = r#"
+@id("closed") forbid (principal, action == Symbolon::Action::"call", resource)
+when { context.path == "/orders/late" && context.local.here.time != context.local.there.time };
+"#;
+    let staged = Staged::with(places, &STAGES, &[], &format!("{POLICIES}{closed}")).await;
+    assert_eq!(staged.call("/orders/1").await.status, 200);
+    let late = staged.call("/orders/late").await;
+    assert_refused("closed", &late, 403, "denied");
+    assert_eq!(staged.explain(&late).await["policies"], json!(["closed"]));
+}

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
 use symbolon_e2e::api::Api;
 use symbolon_e2e::http::{Answer, Call};
 use symbolon_e2e::issuer::{TestIssuer, decode, encode, random};
@@ -20,7 +21,7 @@ const USUAL: &str = "binding: bearer_allowed }";
 
 /// A broker whose resource `notes` adds these claims.
 async fn broker(client: &TestIssuer, claims: &str) -> Broker {
-    let mut broker = Broker::start(CLIENT, &client.jwks().to_string(), "").await;
+    let mut broker = Broker::start(CLIENT, &client.jwks().to_string(), "limits: { targets: 2 }\n").await;
     broker.process.stop(Signal::TERM).await;
     add(&broker.folder.path().join("broker.yaml"), claims);
     broker.restart().await;
@@ -117,9 +118,15 @@ async fn a_claim_that_cannot_be_told_refuses_and_what_was_told_is_on_record() {
     );
     assert!(document["detail"].as_str().unwrap().contains("`uid`"), "{document}");
 
-    let granted = by_socket(&broker).await;
-    let audit = granted.json();
-    assert!(audit.get("access_token").is_some(), "{audit}");
+    assert_eq!(by_socket(&broker).await.status, 200);
+    let url = format!("sqlite://{}?mode=ro", broker.folder.path().join("broker.db").display());
+    let mut store = SqliteConnection::connect(&url).await.unwrap();
+    let lines: Vec<String> =
+        sqlx::query_scalar("SELECT line FROM audit").fetch_all(&mut store).await.unwrap();
+    let issued = lines.iter().find(|line| line.contains("token.issued")).unwrap();
+    let id = issued.split("\"decision_id\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let document = explain(&broker, id).await;
+    assert_eq!(document["facts"]["token"]["claims"], json!({"uid": uid()}), "{document}");
 }
 
 async fn explain(broker: &Broker, id: &str) -> Value {
