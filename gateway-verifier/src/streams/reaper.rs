@@ -40,14 +40,14 @@ impl Reaper {
 
     /// Sweeps with each change of `feed`, one of `feeds`, until that is followed no longer.
     pub async fn run(self, feeds: Arc<Feeds>, feed: Arc<Feed>) {
-        let mut changes = feed.changes();
+        let mut news = feed.changes();
         // What changed before somebody listened.
-        changes.mark_changed();
+        news.mark_changed();
         loop {
             tokio::select! {
                 () = feed.ended() => return,
-                changed = changes.changed() => {
-                    if changed.is_err() {
+                told = news.changed() => {
+                    if told.is_err() {
                         return;
                     }
                     self.sweep(&feeds);
