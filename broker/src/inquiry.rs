@@ -153,9 +153,21 @@ impl Inquirer {
         }
         let share = |resource: Arc<Resource>| {
             let scopes = share(&resource, request.scopes.as_ref(), asked.subject.passed_on())?;
-            Ok(Share { resource, scopes })
+            Ok::<Share, Refusal>(Share { resource, scopes })
         };
-        resources.into_iter().map(share).collect()
+        let shares = resources.into_iter().map(share).collect::<Result<Vec<_>, _>>()?;
+        // SECURITY: a token says its scopes to all that it is for, so that what is granted for one must not be a scope of
+        // another for which it was not asked.
+        let is_more = |share: &Share| {
+            let others = shares.iter().flat_map(|share| share.scopes.iter());
+            others
+                .into_iter()
+                .any(|scope| share.resource.offered.contains(scope) && !share.scopes.contains(scope))
+        };
+        if shares.iter().any(is_more) {
+            return Err(Refusal::InvalidScope("not the same by default for all targets; name the scopes"));
+        }
+        Ok(shares)
     }
 }
 

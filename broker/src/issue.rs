@@ -80,7 +80,7 @@ impl TokenService {
         let now = receipt.record.time;
         self.revocations.admit_caller(&caller, now)?;
         let (exchange, resources) = (request.exchange.as_ref(), &self.inquirer.resources);
-        let subject = self.subjects.verify(exchange, &caller.attested, resources, now).await?;
+        let subject = self.subjects.verify(exchange, &caller, resources, now).await?;
         self.revocations.admit_subject(&subject, now)?;
         receipt.behalf(&subject);
         let asked = Asked { caller: &caller, subject: &subject, request, presented, now };

@@ -100,7 +100,11 @@ impl Revocations {
         let blocked = [RevocationKind::Subject, RevocationKind::Workload]
             .into_iter()
             .any(|kind| current.blocked.stands(kind, name, now));
-        if blocked { Err(Refusal::SubjectRevoked) } else { Ok(()) }
+        // A token of another issuer is known to us by its lineage only.
+        let is_revoked = subject.passed_on().is_some_and(|passed_on| {
+            current.set.stands(RevocationKind::Lineage, passed_on.lineage.as_str(), now)
+        });
+        if blocked || is_revoked { Err(Refusal::SubjectRevoked) } else { Ok(()) }
     }
 
     /// At most `limit` revocations after this place in the feed, and whether there are more.

@@ -13,6 +13,7 @@ use symbolon_token::{Actor, AudienceRule, Subject};
 
 use crate::attest::Attested;
 use crate::grants::{ExchangeRequest, PresentedToken};
+use crate::inquiry::Caller;
 use crate::own_tokens::{OwnTokenError, OwnTokens};
 use crate::refusal::{Party, Refusal};
 use crate::resources::{Resource, Resources};
@@ -73,9 +74,14 @@ impl VerifiedSubject {
 }
 
 impl PassedOn {
-    /// The ids of the actors that the subject's token names, newest first.
+    /// The ids of the actors that the subject's token names, newest first; those of another issuer as `<issuer>#<id>`,
+    /// so that no policy mistakes them for ours.
     pub(crate) fn earlier_ids(&self) -> Vec<String> {
-        self.earlier.iter().flat_map(Actor::chain).map(|actor| actor.subject.as_str().to_owned()).collect()
+        let id = |actor: &Actor| match &actor.issuer {
+            None => actor.subject.as_str().to_owned(),
+            Some(issuer) => format!("{issuer}#{}", actor.subject),
+        };
+        self.earlier.iter().flat_map(Actor::chain).map(id).collect()
     }
 }
 
@@ -87,11 +93,11 @@ impl Subjects {
     pub(crate) async fn verify(
         &self,
         exchange: Option<&ExchangeRequest>,
-        caller: &Attested,
+        caller: &Caller,
         resources: &Resources,
         now: Timestamp,
     ) -> Result<VerifiedSubject, Refusal> {
-        let Some(exchange) = exchange else { return Ok(VerifiedSubject::of_caller(caller)) };
+        let Some(exchange) = exchange else { return Ok(VerifiedSubject::of_caller(&caller.attested)) };
         let subject = self.party(Party::Subject, &exchange.subject, resources, now).await?;
         let actor = match &exchange.actor {
             None => None,

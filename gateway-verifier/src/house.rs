@@ -127,7 +127,9 @@ impl Builder {
     /// As [`Builder::keys`].
     pub fn renewed(&self, before: &Keys, config: &GatewayConfig, plan: &Plan) -> Result<Keys, BuildError> {
         if !before.are_fetched_as_in(config) {
-            return self.keys(config, plan);
+            // Keys are fetched anew; what was revoked stays so.
+            let feeds = Arc::new(feeds(config, &before.feeds));
+            return Ok(Keys { feeds, ..self.keys(config, plan)? });
         }
         // All that is written of an issuer counts, because a verified token also holds what this program made of it.
         let written_of = |issuers: &[IssuerConfig], name: &IssuerName| {

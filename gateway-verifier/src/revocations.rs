@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use symbolon_identity::{IssuerName, ReasonCode, Timestamp};
-use symbolon_token::{RevocationSet, VerifiedToken};
+use symbolon_token::{Revocation, RevocationSet, VerifiedToken};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -114,6 +114,14 @@ impl Feed {
     fn take(&self, known: RevocationSet) {
         self.known.store(Arc::new(known));
         self.changes.send_modify(|changes| *changes = changes.saturating_add(1));
+    }
+
+    fn add(&self, more: &[Revocation]) {
+        let mut known = RevocationSet::clone(&self.known.load());
+        for revocation in more {
+            known.add(revocation.clone());
+        }
+        self.take(known);
     }
 
     fn is_current(&self) {

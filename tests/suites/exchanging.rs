@@ -56,7 +56,9 @@ impl Exchanging {
             back = resource("back", ""),
             deep = resource("deep", ""),
             borrowed = resource("borrowed", ", exchange: impersonate"),
-            bound = "  - { name: bound, audience: \"https://bound.test\", scopes: [\"bound:read\"], default_scopes: [\"bound:read\"] }\n",
+            bound = "  - { name: bound, audience: \"https://bound.test\", scopes: [\"bound:read\"], default_scopes: [\"bound:read\"] }\n\
+                       \x20 - { name: one, audience: \"https://one.test\", scopes: [read, write], default_scopes: [read], binding: bearer_allowed }\n\
+                       \x20 - { name: two, audience: \"https://two.test\", scopes: [read, write], default_scopes: [write], binding: bearer_allowed }\n",
             issuer = users.url,
             uri = keys.url(),
         );

@@ -54,6 +54,19 @@ impl Judging {
         text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
     }
 
+    /// The number of policies in force.
+    async fn loaded(&self) -> u64 {
+        self.metric("symbolon_broker_policies").await.unwrap()
+    }
+
+    /// The latest decision that allowed; several of one second come in any order.
+    async fn last_allowed(&self) -> String {
+        let recent =
+            Call::get("/v1/decisions").send(self.broker.admin_socket().as_path()).await.unwrap().json();
+        let allowed = recent.as_array().unwrap().iter().find(|decision| decision["outcome"] == "allowed");
+        allowed.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
     /// Waits until a line of the metrics has a value.
     async fn reaches(&self, line: &str, value: u64) {
         wait_for(line, SOON, async || self.metric(line).await == Some(value)).await;

@@ -139,6 +139,18 @@ async fn many_revocations_come_in_pages_and_all_count() {
         String::from_utf8_lossy(&metrics.body).contains("symbolon_gateway_revocations 202\n")
     })
     .await;
+    // A changed issuer is followed from the beginning, and nothing is forgotten on the way.
+    let path = revoking.gateway.folder.path().join("gateway.yaml");
+    std::fs::write(&path, config.replace("revocations: {", "revocations: { max_stale: 20s,")).unwrap();
+    let mut is_taken = false;
+    for _ in 0..500 {
+        let answer = revoking.call(&tokens[1]).await;
+        assert_eq!((answer.status, answer.text("code").as_str()), (401, "revoked"));
+        let metrics = Call::get("/metrics").send(revoking.gateway.admin).await.unwrap();
+        is_taken |=
+            String::from_utf8_lossy(&metrics.body).contains("config_reloads_total{outcome=\"taken\"} 1\n");
+    }
+    assert!(is_taken, "the configuration is taken meanwhile");
 }
 
 #[tokio::test]

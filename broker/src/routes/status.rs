@@ -105,7 +105,7 @@ impl StatusRoute {
         let wait = Duration::from_secs(query.wait).min(LONGEST_WAIT);
         let mut last = self.revocations.last();
         // Whether news came or not, the answer says what there is.
-        let _ = tokio::time::timeout(wait, last.wait_for(|last| *last > query.after)).await;
+        let _ = tokio::time::timeout(wait, last.wait_for(|last| *last != query.after)).await;
         let page = self.page(query.after)?;
         let headers = [
             (CONTENT_TYPE, HeaderValue::from_static("application/jwt")),
@@ -148,9 +148,9 @@ impl StatusRoute {
         let last = *self.revocations.last().borrow();
         let (standing, more) = self.revocations.after(after, status::MOST_ENTRIES);
         let (standing, more) = cut(standing, more);
-        // A page that is not the last one ends at its own last entry.
-        let sequence =
-            if more { standing.last().map_or(after, |last| last.sequence) } else { last.max(after) };
+        // A page that is not the last one ends at its own last entry. The last one says where we stand, also if that is
+        // before `after`: then our store is older than what the follower has seen, and it has to know.
+        let sequence = if more { standing.last().map_or(after, |last| last.sequence) } else { last };
         let entries: Vec<&Revocation> = standing.iter().map(|standing| &standing.revocation).collect();
         let page = status::page(sequence, more, &entries);
         let claims = Claims {

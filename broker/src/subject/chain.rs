@@ -7,6 +7,7 @@ use symbolon_token::{Actor, Subject};
 use super::party::VerifiedParty;
 use super::{PassedOn, VerifiedSubject};
 use crate::attest::Attested;
+use crate::inquiry::Caller;
 use crate::refusal::Refusal;
 
 /// The most actors that a token may name; a policy may say less.
@@ -24,7 +25,7 @@ struct NewActor<'a> {
 pub(super) fn pass_on(
     subject: VerifiedParty,
     actor: Option<&VerifiedParty>,
-    caller: &Attested,
+    caller: &Caller,
 ) -> Result<VerifiedSubject, Refusal> {
     let new = new_actor(actor, caller)?;
     may_act(&subject, &new)?;
@@ -47,15 +48,26 @@ pub(super) fn pass_on(
 }
 
 /// The actor of the presented token, else the caller.
-fn new_actor<'a>(actor: Option<&VerifiedParty>, caller: &'a Attested) -> Result<NewActor<'a>, Refusal> {
-    let own = Subject::from(caller.workload());
-    let Some(actor) = actor else { return Ok(NewActor { id: own, caller: Some(caller) }) };
+///
+/// SECURITY: whoever is called gets the tokens of its callers, and would otherwise name any of them as the actor. So a
+/// token of somebody else is taken only from who proves the key that it is bound to.
+fn new_actor<'a>(actor: Option<&VerifiedParty>, caller: &'a Caller) -> Result<NewActor<'a>, Refusal> {
+    let own = Subject::from(caller.attested.workload());
+    let Some(actor) = actor else { return Ok(NewActor { id: own, caller: Some(&caller.attested) }) };
     // An actor for whom somebody acts is not the one who acts; and our tokens name actors of our own only.
     if actor.claims.actor.is_some() || actor.issuer.is_some() {
         return Err(Refusal::MayAct);
     }
-    let caller = (actor.id == own).then_some(caller);
+    if actor.id != own && !is_bound_to(actor, caller) {
+        return Err(Refusal::MayAct);
+    }
+    let caller = (actor.id == own).then_some(&caller.attested);
     Ok(NewActor { id: actor.id.clone(), caller })
+}
+
+fn is_bound_to(actor: &VerifiedParty, caller: &Caller) -> bool {
+    let bound = actor.claims.confirmation.and_then(|confirmation| confirmation.jkt);
+    bound.is_some() && bound == caller.key.as_ref().map(|key| key.thumbprint())
 }
 
 /// If the subject's token says who may act, nobody else may (RFC 8693 §4.4).
@@ -85,7 +97,7 @@ fn extended(
     new: &NewActor<'_>,
 ) -> Result<Option<Actor>, Refusal> {
     let is_subject = subject.issuer.is_none() && subject.id == new.id;
-    if is_subject && earlier.is_none() {
+    if is_subject && earlier.is_none() && new.caller.is_some() {
         return Ok(None);
     }
     let acts_already = earlier

@@ -36,9 +36,15 @@ impl VerifiedParty {
     /// As [`lineage`].
     pub(super) fn own(party: Party, token: &VerifiedToken, resources: &Resources) -> Result<Self, Refusal> {
         let claims = token.claims().clone();
-        // Our own mappings made them of attested facts when the token was issued.
-        let tags =
-            claims.extra.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        // Our own mappings made them of attested facts when the token was issued: facts about the client, which are
+        // facts about the subject only if it asked for itself.
+        let is_own = claims.actor.is_none()
+            && claims.client_id.as_ref().is_some_and(|client| client.as_str() == claims.subject.as_str());
+        let tags = claims
+            .extra
+            .iter()
+            .filter(|_| is_own)
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
         Ok(Self {
             party,
             id: claims.subject.clone(),
@@ -50,7 +56,8 @@ impl VerifiedParty {
         })
     }
 
-    /// The actors that the token names; whoever it calls its issuer's own is that issuer's, also in our tokens.
+    /// The actors that the token names. Whatever another issuer says of them, they are that issuer's in our tokens: it
+    /// vouches for nobody of ours.
     pub(super) fn actors(&self) -> Option<Actor> {
         let actor = self.claims.actor.clone()?;
         Some(match &self.issuer {
@@ -63,7 +70,7 @@ impl VerifiedParty {
 fn of_issuer(actor: Actor, issuer: &Issuer) -> Actor {
     Actor {
         subject: actor.subject,
-        issuer: Some(actor.issuer.unwrap_or_else(|| issuer.clone())),
+        issuer: Some(issuer.clone()),
         earlier: actor.earlier.map(|earlier| Box::new(of_issuer(*earlier, issuer))),
     }
 }

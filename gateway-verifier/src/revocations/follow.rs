@@ -56,6 +56,8 @@ pub struct Follower {
 struct Position {
     after: u64,
     known: RevocationSet,
+    /// Whether `known` has something that the feed was not told yet.
+    is_ahead: bool,
     token: Option<Held>,
 }
 
@@ -198,13 +200,18 @@ impl Follower {
         if page.seq < position.after {
             return Err(FollowError::Backwards { known: position.after, told: page.seq });
         }
-        let changed = !page.revocations.is_empty();
+        position.after = page.seq;
+        position.is_ahead |= !page.revocations.is_empty();
+        if page.more {
+            // SECURITY: until all of it is here, what counts already goes on counting.
+            self.feed.add(&page.revocations);
+        }
         for revocation in page.revocations {
             position.known.add(revocation);
         }
-        position.after = page.seq;
-        if changed {
+        if position.is_ahead && !page.more {
             position.known.prune(self.now.now());
+            position.is_ahead = false;
             self.feed.take(position.known.clone());
         }
         Ok(page.more)

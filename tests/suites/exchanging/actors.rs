@@ -3,13 +3,33 @@
 
 use serde_json::{Value, json};
 
-use super::{ACCESS_TOKEN, BACK, CLIENT, Exchanging, assert_refused, claims, local, said, workload};
+use symbolon_e2e::http::{Answer, Call};
+use symbolon_e2e::machine::now;
+use symbolon_identity::Timestamp;
+use symbolon_jws::Algorithm;
+use symbolon_proof::{ProofKey, ProofRequest};
+
+use super::{
+    ACCESS_TOKEN, BACK, CLIENT, EXCHANGE, Exchanging, JWT_BEARER, assert_refused, claims, local, said,
+    workload,
+};
 
 impl Exchanging {
     fn user_token(&self, change: impl FnOnce(&mut Value)) -> String {
         let mut claims = self.user_claims();
         change(&mut claims);
         self.users.sign(&self.users.header(), &claims)
+    }
+
+    /// Asks for a token as one of the registered clients, with a proof of a key.
+    async fn proving(&self, client: usize, key: &ProofKey, fields: &[(&str, &str)]) -> Answer {
+        let target = format!("{}/oauth2/token", self.broker.url);
+        let request = ProofRequest { method: "POST", target_uri: &target, access_token: None, nonce: None };
+        let proof = key.prove(&request, Timestamp::from_secs(now()).unwrap()).unwrap();
+        let assertion = self.assertion(client);
+        let evidence = [("client_assertion_type", JWT_BEARER), ("client_assertion", assertion.as_str())];
+        let call = Call::form("/oauth2/token", &[&evidence, fields].concat()).header("dpop", &proof);
+        call.send(self.broker.address).await.unwrap()
     }
 }
 
@@ -79,7 +99,12 @@ async fn the_chain_has_an_end() {
     assert_eq!(answer.status, 200, "{}", said(&answer));
     let after = claims(&answer.text("access_token"));
     assert_eq!(after["act"]["sub"], workload(CLIENT));
-    // Actors of another issuer stay that issuer's in our tokens.
+    // Actors of another issuer stay that issuer's in our tokens, whatever it calls them.
+    let token = exchanging.user_token(|claims| {
+        claims["act"] = json!({"sub": workload(CLIENT), "iss": exchanging.broker.url});
+    });
+    let posing = claims(&exchanging.pass_on(0, &token, BACK).await.text("access_token"));
+    assert_eq!(posing["act"]["act"], json!({"sub": workload(CLIENT), "iss": exchanging.users.url}));
     assert_eq!(
         after["act"]["act"],
         json!({"sub": "actor-2", "iss": exchanging.users.url, "act": {"sub": "actor-1", "iss": exchanging.users.url, "act": {"sub": "actor-0", "iss": exchanging.users.url}}})
@@ -120,25 +145,40 @@ async fn an_actor_token_names_the_actor_and_bounds_the_life() {
     )
     .await;
     let subject = exchanging.front_token().await;
-    let agent = exchanging
-        .post(2, "/oauth2/token", &[("grant_type", "client_credentials"), ("resource", super::FRONT)])
-        .await
-        .text("access_token");
-    let with_actor = async |client: usize, actor: &str| {
-        exchanging
-            .exchange(
-                client,
-                &[
-                    ("subject_token", &subject),
-                    ("subject_token_type", ACCESS_TOKEN),
-                    ("actor_token", actor),
-                    ("actor_token_type", ACCESS_TOKEN),
-                    ("resource", BACK),
-                ],
-            )
-            .await
+    let key = ProofKey::generate(Algorithm::Es256).unwrap();
+    let own = [("grant_type", "client_credentials"), ("resource", super::FRONT)];
+    let agent = exchanging.proving(2, &key, &own).await.text("access_token");
+    let fields = |actor: &str| {
+        let named = [("subject_token", subject.as_str()), ("actor_token", actor), ("resource", BACK)];
+        let kinds = [
+            ("grant_type", EXCHANGE),
+            ("subject_token_type", ACCESS_TOKEN),
+            ("actor_token_type", ACCESS_TOKEN),
+        ];
+        named
+            .into_iter()
+            .chain(kinds)
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect::<Vec<_>>()
     };
-    let answer = with_actor(0, &agent).await;
+    let with_actor = async |client: usize, actor: &str, key: Option<&ProofKey>| {
+        let fields = fields(actor);
+        let fields: Vec<(&str, &str)> =
+            fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        match key {
+            Some(key) => exchanging.proving(client, key, &fields).await,
+            None => exchanging.post(client, "/oauth2/token", &fields).await,
+        }
+    };
+    // Whoever is called holds its callers' tokens; that makes it none of them.
+    let stranger = ProofKey::generate(Algorithm::Es256).unwrap();
+    for key in [None, Some(&stranger)] {
+        let answer = with_actor(0, &agent, key).await;
+        assert_refused("another's token, without its key", &answer, "invalid_request", "actor_not_allowed");
+        let answer = with_actor(0, &subject, key).await;
+        assert_refused("the subject's own token as actor", &answer, "invalid_request", "actor_not_allowed");
+    }
+    let answer = with_actor(0, &agent, Some(&key)).await;
     assert_eq!(answer.status, 200, "{}", said(&answer));
     let after = claims(&answer.text("access_token"));
     assert_eq!((&after["sub"], &after["act"]), (&json!(local()), &json!({"sub": workload("third")})));
@@ -149,12 +189,17 @@ async fn an_actor_token_names_the_actor_and_bounds_the_life() {
         .post(0, "/oauth2/token", &[("grant_type", "client_credentials"), ("resource", "https://notes.test")])
         .await
         .text("access_token");
-    let answer = with_actor(0, &elsewhere).await;
+    let answer = with_actor(0, &elsewhere, None).await;
     assert_refused("an actor token for another service", &answer, "invalid_request", "subject_not_addressed");
     let user = exchanging.user_token(|_| {});
-    assert_refused("a user as actor", &with_actor(0, &user).await, "invalid_request", "actor_not_allowed");
+    assert_refused(
+        "a user as actor",
+        &with_actor(0, &user, None).await,
+        "invalid_request",
+        "actor_not_allowed",
+    );
     let delegated = exchanging.pass_on(0, &subject, super::FRONT).await.text("access_token");
-    let answer = with_actor(0, &delegated).await;
+    let answer = with_actor(0, &delegated, None).await;
     assert_refused("an actor for whom somebody acts", &answer, "invalid_request", "actor_not_allowed");
 }
 
@@ -174,4 +219,19 @@ async fn impersonation_needs_the_resource_and_the_policy_to_say_so() {
     assert_eq!(after["client_id"], workload(CLIENT));
     let answer = exchanging.pass_on(1, &subject, "https://borrowed.test").await;
     assert_refused("exchange alone does not permit it", &answer, "invalid_target", "denied");
+}
+
+#[tokio::test]
+async fn a_revoked_token_of_another_issuer_buys_nothing_more() {
+    let exchanging = Exchanging::start().await;
+    let (stolen, other) = (
+        exchanging.user_token(|claims| claims["jti"] = json!("stolen")),
+        exchanging.user_token(|claims| claims["jti"] = json!("other")),
+    );
+    assert_eq!(exchanging.pass_on(0, &stolen, BACK).await.status, 200);
+    let order = Call::json("/v1/revocations", &json!({"kind": "lineage", "value": "idp:stolen"}));
+    assert_eq!(order.send(exchanging.broker.admin_socket().as_path()).await.unwrap().status, 200);
+    let answer = exchanging.pass_on(0, &stolen, BACK).await;
+    assert_refused("a revoked user token", &answer, "invalid_request", "revoked");
+    assert_eq!(exchanging.pass_on(0, &other, BACK).await.status, 200);
 }

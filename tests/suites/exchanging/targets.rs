@@ -80,6 +80,18 @@ async fn several_targets_are_all_or_nothing() {
 }
 
 #[tokio::test]
+async fn what_one_target_has_by_default_is_no_scope_of_another() {
+    let exchanging = Exchanging::start().await;
+    let subject = exchanging.front_token().await;
+    let both = [("resource", "https://one.test"), ("resource", "https://two.test")];
+    let answer = exchanging.wanting(&subject, &both).await;
+    assert_refused("different defaults", &answer, "invalid_scope", "invalid_scope");
+    let named = [&both[..], &[("scope", "read")]].concat();
+    let answer = exchanging.wanting(&subject, &named).await;
+    assert_eq!((answer.status, answer.text("scope").as_str()), (200, "read"), "{}", said(&answer));
+}
+
+#[tokio::test]
 async fn a_bound_resource_wants_a_proof_also_in_an_exchange() {
     let exchanging = Exchanging::start().await;
     let subject = exchanging.front_token().await;

@@ -86,8 +86,9 @@ async fn a_file_that_is_no_policy_file_changes_nothing() {
 #[tokio::test]
 async fn a_folder_that_links_to_itself_is_not_entered() {
     let judging = Judging::start("").await;
+    let before = judging.loaded().await;
     symlink(".", judging.policies().join("again")).unwrap();
     fs::write(judging.policies().join("new.cedar"), GOOD).unwrap();
-    judging.reaches("symbolon_broker_policies", 4).await;
+    judging.reaches("symbolon_broker_policies", before + 1).await;
     assert_eq!(judging.metric(STALE).await, Some(0));
 }

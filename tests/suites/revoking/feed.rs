@@ -75,6 +75,9 @@ async fn the_feed_is_signed_and_tells_each_revocation_once() {
     let seq = said["seq"].as_u64().unwrap();
     let later = claims(&reader.read(&token, &format!("after={seq}")).await);
     assert_eq!((&later["seq"], &later["revocations"]), (&json!(seq), &json!([])));
+    // A follower that has seen more than there is hears of it at once: the store was restored from an older one.
+    let beyond = claims(&reader.read(&token, "after=1000&wait=20").await);
+    assert_eq!((&beyond["seq"], &beyond["revocations"]), (&json!(seq), &json!([])));
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ async fn a_revocation_reaches_what_was_open_before_a_reload() {
     assert_ne!(changed, config);
     std::fs::write(&path, changed).unwrap();
     wait_for("the configuration is taken", Duration::from_secs(10), async || {
-        streams.metrics().await.contains("symbolon_gateway_config_reloads_total{outcome=\"success\"} 1\n")
+        streams.metrics().await.contains("symbolon_gateway_config_reloads_total{outcome=\"taken\"} 1\n")
     })
     .await;
     echoes(&mut chat).await;
