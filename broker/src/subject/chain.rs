@@ -8,6 +8,7 @@ use super::party::VerifiedParty;
 use super::{PassedOn, VerifiedSubject};
 use crate::attest::Attested;
 use crate::inquiry::Caller;
+use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
 
 /// The most actors that a token may name; a policy may say less.
@@ -67,7 +68,7 @@ fn new_actor<'a>(actor: Option<&VerifiedParty>, caller: &'a Caller) -> Result<Ne
 
 fn is_bound_to(actor: &VerifiedParty, caller: &Caller) -> bool {
     let bound = actor.claims.confirmation.and_then(|confirmation| confirmation.jkt);
-    bound.is_some() && bound == caller.key.as_ref().map(|key| key.thumbprint())
+    bound.is_some() && bound == caller.key.as_ref().map(ProvedKey::thumbprint)
 }
 
 /// If the subject's token says who may act, nobody else may (RFC 8693 §4.4).
