@@ -73,6 +73,9 @@ pub enum BodyError {
     /// Its holder has no right to it any more.
     #[error("the right to this stream has ended")]
     Ended(Ending),
+    /// The exchange that it belonged to is over.
+    #[error("nobody waits for the rest of this body")]
+    Unwanted,
 }
 
 impl BodyError {

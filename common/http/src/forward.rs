@@ -36,7 +36,7 @@ pub(crate) use upload::Upload;
 pub use upstream::{Upstream, UpstreamError};
 
 use crate::body::{Body, Leash, Manner, StreamLimits};
-use crate::streams::{Ending, Guard};
+use crate::streams::Guard;
 use crate::target::{RequestTarget, check_framing, check_method};
 use crate::tls::{self, TlsError};
 use crate::upgrade::{self, Asked};
@@ -144,7 +144,7 @@ impl<P: Cleared> Forwarder<P> {
         let asked = self.check(&head, &body)?;
         let place = self.places.enter(cleared.upstream().authority());
         let place = place.ok_or_else(|| ForwardError::busy(cleared.upstream()))?;
-        let mut leash = Leash { guard, places: (None, Some(place)), ..Leash::default() };
+        let mut leash = Leash::new(guard, place);
         if asked == Asked::WebSocket {
             // Boxed: a handshake must not make the future of every request large.
             return Box::pin(self.shake_hands(cleared, head, leash)).await;
@@ -175,12 +175,11 @@ impl<P: Cleared> Forwarder<P> {
         leash: &mut Leash,
         answer: impl Future<Output = Result<Response<Incoming>, ExchangeError>>,
     ) -> Result<Response<Incoming>, ForwardError> {
-        let deadline = leash.guard.as_ref().and_then(Guard::deadline);
-        let upload = leash.upload.as_deref();
-        let answer = match await_answer::within(self.answer_timeout, deadline, upload, answer).await {
+        let (guard, upload) = (leash.guard.as_mut(), leash.upload.as_deref());
+        let answer = match await_answer::within(self.answer_timeout, guard, upload, answer).await {
             Waited::Answered(answer) => answer,
             Waited::TooLong => return Err(ForwardError::timeout(cleared.upstream(), TimeoutStage::Answer)),
-            Waited::Over => return Err(ForwardError::Ended(Ending::Expired)),
+            Waited::Over(ending) => return Err(ForwardError::Ended(ending)),
         };
         let answer = answer.map_err(|error| ForwardError::classify(cleared.upstream(), error))?;
         // The wait has looked at the time.

@@ -30,7 +30,7 @@ pub(crate) enum Manner {
 pub(crate) struct Leash {
     pub(crate) guard: Option<Guard>,
     pub(crate) manner: Manner,
-    /// The request's body, which ends with the answer's.
+    /// The request's body, which ends at the latest when this is dropped.
     pub(crate) upload: Option<Arc<Upload>>,
     /// Free for another request when this is dropped: its places on a connection and at the upstream.
     pub(crate) places: (Option<Lane>, Option<Place>),
@@ -39,6 +39,11 @@ pub(crate) struct Leash {
 }
 
 impl Leash {
+    /// The leash of a request that has its place at the upstream.
+    pub(crate) fn new(guard: Option<Guard>, place: Place) -> Self {
+        Self { guard, manner: Manner::default(), upload: None, places: (None, Some(place)), begun: false }
+    }
+
     /// Whether the body must end now.
     ///
     /// The first frame follows the head, for which the time was looked at: most answers have no other, and ask no clock.
@@ -52,14 +57,21 @@ impl Leash {
         self.guard.as_mut().map_or(Poll::Pending, |guard| guard.poll_over(cx))
     }
 
-    /// Ends the request's body, and says how the answer's ends.
+    /// How the body ends, if it must.
     pub(super) fn end(&self, ending: Ending) -> Result<Frame<Bytes>, BodyError> {
-        if let Some(upload) = &self.upload {
-            upload.cut(ending);
-        }
         match self.manner {
             Manner::Abort => Err(BodyError::Ended(ending)),
             Manner::GrpcStatus => Ok(Frame::trailers(grpc_trailers(ending))),
+        }
+    }
+}
+
+/// SECURITY: hyper sends the rest of a request's body whether or not its answer has ended or is still waited for, and
+/// without the guard nothing would stop it: neither its deadline nor a revocation.
+impl Drop for Leash {
+    fn drop(&mut self) {
+        if let Some(upload) = &self.upload {
+            upload.cut();
         }
     }
 }

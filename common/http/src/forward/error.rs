@@ -151,7 +151,8 @@ impl ForwardError {
             Some(BodyError::TooLarge { limit }) => return Self::TooLarge { limit: *limit },
             Some(BodyError::Broken(_) | BodyError::Stalled { .. }) => return Self::ClientAborted,
             Some(BodyError::Ended(ending)) => return Self::Ended(*ending),
-            None => {}
+            // Cut because nobody waits for the answer: then nobody is told.
+            Some(BodyError::Unwanted) | None => {}
         }
         if let Some(ConnectError::TimedOut) = cause::<ConnectError>(&source) {
             return Self::timeout(upstream, TimeoutStage::Connect);

@@ -69,12 +69,12 @@ impl http_body::Body for Outgoing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(ending) = self.upload.as_ref().and_then(|upload| upload.over()) {
-            return Poll::Ready(Some(Err(BodyError::Ended(ending))));
+        if self.upload.as_ref().is_some_and(|upload| upload.is_cut()) {
+            return Poll::Ready(Some(Err(BodyError::Unwanted)));
         }
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            let over = self.upload.as_ref().map_or(Poll::Pending, |upload| upload.poll_over(cx));
-            return over.map(|ending| Some(Err(BodyError::Ended(ending))));
+            let cut = self.upload.as_ref().map_or(Poll::Pending, |upload| upload.poll_cut(cx));
+            return cut.map(|()| Some(Err(BodyError::Unwanted)));
         };
         let Some(frame) = frame else {
             self.end();

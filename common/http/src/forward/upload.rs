@@ -5,21 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::streams::Ending;
-
 /// The upload of one exchange.
 #[derive(Debug, Default)]
 pub(crate) struct Upload {
     frames: AtomicU64,
     ended: AtomicBool,
+    /// Set only under the lock of `waker`, so that nobody begins to wait for what has just happened.
     cut: AtomicBool,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    ending: Option<Ending>,
-    waker: Option<Waker>,
+    waker: Mutex<Option<Waker>>,
 }
 
 impl Upload {
@@ -36,36 +29,35 @@ impl Upload {
         self.ended.store(true, Relaxed);
     }
 
-    /// Ends it before its end.
-    pub(crate) fn cut(&self, ending: Ending) {
-        let mut state = self.state();
-        state.ending = Some(ending);
+    /// Ends it before its end; does nothing if that has come.
+    pub(crate) fn cut(&self) {
+        let mut waker = self.waker();
         self.cut.store(true, Relaxed);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
+        let waiting = waker.take();
+        drop(waker);
+        if let Some(waiting) = waiting {
+            waiting.wake();
         }
     }
 
     /// Whether it was cut.
-    pub(super) fn over(&self) -> Option<Ending> {
-        if self.cut.load(Relaxed) { self.state().ending } else { None }
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.load(Relaxed)
     }
 
     /// Ready once it was cut.
-    pub(super) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<Ending> {
-        let mut state = self.state();
-        if let Some(ending) = state.ending {
-            return Poll::Ready(ending);
+    pub(super) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut waker = self.waker();
+        if self.is_cut() {
+            return Poll::Ready(());
         }
-        if !state.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-            state.waker = Some(cx.waker().clone());
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
         }
         Poll::Pending
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,6 @@
 //! HTTP/2 both ways through the forwarder: streams, trailers, half-close, cancelling, ends before the end.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::support::{lifecycle, serve, soon};
 use crate::upstream::{OK, Pass, proxy, upstream};
 
 /// A body that a test writes while it is sent.
-struct Written(mpsc::Receiver<Frame<Bytes>>);
+pub(crate) struct Written(mpsc::Receiver<Frame<Bytes>>);
 
 impl http_body::Body for Written {
     type Data = Bytes;
@@ -41,11 +42,11 @@ impl http_body::Body for Written {
     }
 }
 
-fn http2() -> ForwardOptions {
+pub(crate) fn http2() -> ForwardOptions {
     ForwardOptions { http2: true, ..ForwardOptions::default() }
 }
 
-async fn connect(lifecycle: &Lifecycle, address: SocketAddr) -> SendRequest<Written> {
+pub(crate) async fn connect(lifecycle: &Lifecycle, address: SocketAddr) -> SendRequest<Written> {
     let stream = TcpStream::connect(address).await.unwrap();
     let (sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -56,13 +57,21 @@ async fn connect(lifecycle: &Lifecycle, address: SocketAddr) -> SendRequest<Writ
 }
 
 /// Begins a POST whose body the test writes.
-async fn post(
+pub(crate) fn request(
+    sender: &mut SendRequest<Written>,
+    path: &str,
+) -> (mpsc::Sender<Frame<Bytes>>, impl Future<Output = hyper::Result<Response<Incoming>>> + Send + use<>) {
+    let (writer, frames) = mpsc::channel(1);
+    let request = Request::post(format!("http://front.example{path}")).header("te", "trailers");
+    (writer, sender.send_request(request.body(Written(frames)).unwrap()))
+}
+
+/// The same, once its answer has begun.
+pub(crate) async fn post(
     sender: &mut SendRequest<Written>,
     path: &str,
 ) -> (mpsc::Sender<Frame<Bytes>>, Response<Incoming>) {
-    let (writer, frames) = mpsc::channel(1);
-    let request = Request::post(format!("http://front.example{path}")).header("te", "trailers");
-    let answer = sender.send_request(request.body(Written(frames)).unwrap());
+    let (writer, answer) = request(sender, path);
     (writer, soon("an answer", answer).await.unwrap())
 }
 
@@ -74,7 +83,7 @@ async fn trailers(body: &mut Incoming) -> HeaderMap {
     soon("trailers", body.frame()).await.unwrap().unwrap().into_trailers().unwrap()
 }
 
-fn text(bytes: &'static str) -> Frame<Bytes> {
+pub(crate) fn text(bytes: &'static str) -> Frame<Bytes> {
     Frame::data(Bytes::from_static(bytes.as_bytes()))
 }
 
@@ -130,23 +139,27 @@ async fn bodies_and_trailers_pass_both_ways_and_half_close_is_kept() {
 #[tokio::test]
 async fn a_client_that_cancels_is_noticed_by_the_upstream() {
     let lifecycle = lifecycle();
-    let gone = Arc::new(Notify::new());
-    let (tell, tasks) = (Arc::clone(&gone), lifecycle.clone());
+    let (here, gone) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, tasks) = ([Arc::clone(&here), Arc::clone(&gone)], lifecycle.clone());
     let address = serve(Limits::default(), &lifecycle, move |request: Request<Body>| {
-        let (tell, tasks) = (Arc::clone(&tell), tasks.clone());
+        let (tell, tasks) = (tell.clone(), tasks.clone());
         async move {
             let mut body = request.into_body();
             tasks.spawn_background("upload", async move {
-                while let Some(Ok(_)) = body.frame().await {}
-                tell.notify_one();
+                let [here, gone] = tell;
+                while let Some(Ok(_)) = body.frame().await {
+                    here.notify_one();
+                }
+                gone.notify_one();
             });
-            Response::new(Body::from("ok"))
+            std::future::pending().await
         }
     });
     let front = proxy(&lifecycle, &http2(), Pass::to(address));
     let mut sender = connect(&lifecycle, front).await;
-    let (writer, answer) = post(&mut sender, "/").await;
+    let (writer, answer) = request(&mut sender, "/");
     writer.send(text("x")).await.unwrap();
+    soon("the upload", here.notified()).await;
     drop((writer, answer, sender));
     soon("the cancel", gone.notified()).await;
 }

@@ -13,5 +13,6 @@ mod support;
 mod tls;
 mod trouble;
 mod unix;
+mod uploads;
 mod upstream;
 mod websocket;
