@@ -17,6 +17,7 @@ use symbolon_identity::{Audience, IssuerUrl};
 use symbolon_wire::paths;
 
 use crate::attest::Attestors;
+use crate::config::LimitsConfig;
 use crate::inquiry::Inquirer;
 use crate::inspect::Inspector;
 use crate::issue::TokenService;
@@ -29,6 +30,7 @@ use crate::policies::Policies;
 use crate::proofs::Proofs;
 use crate::proxies::Proxies;
 use crate::reload::PolicyReload;
+use crate::revoke::Allowance;
 use crate::routes::door::Door;
 use crate::routes::{
     self, Decisions, InspectRoutes, KeysRoute, Metadata, Operators, OwnDecisions, Public, RevocationRoutes,
@@ -165,7 +167,7 @@ impl Serving<'_> {
 }
 
 fn inspector(
-    issuer: &IssuerUrl,
+    (issuer, limits): (&IssuerUrl, &LimitsConfig),
     foundation: &Foundation,
     (attestors, inquirer, policies, own): (Arc<Attestors>, Arc<Inquirer>, Arc<Policies>, Arc<OwnTokens>),
 ) -> Inspector {
@@ -177,6 +179,7 @@ fn inspector(
         policies,
         own,
         revocations: Arc::clone(&foundation.revocations),
+        allowance: Allowance::new(limits.given_back_per_hour),
         ledger: foundation.ledger.clone(),
         repeats: Arc::clone(&foundation.repeats),
         store: Arc::clone(&foundation.store),
@@ -247,7 +250,11 @@ impl Service {
         };
         let status = Arc::new(StatusRoute::new(issuer, parts)?);
         let keys = Arc::clone(&foundation.keys);
-        let inspector = inspector(issuer, foundation, (attestors, inquirer, Arc::clone(&policies), own));
+        let inspector = inspector(
+            (issuer, &config.limits),
+            foundation,
+            (attestors, inquirer, Arc::clone(&policies), own),
+        );
         let clock = Arc::clone(&foundation.clock);
         let inspect = Arc::new(InspectRoutes { inspector, door: door.clone(), clock });
         let token = Arc::new(TokenRoute { service, door, metrics: metrics.token.clone() });

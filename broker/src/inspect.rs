@@ -19,7 +19,7 @@ use crate::presented::Presented;
 use crate::proofs::{Proofs, ProvedKey};
 use crate::refusal::Refusal;
 use crate::repeats::{Repeated, Repeats};
-use crate::revoke::Revocations;
+use crate::revoke::{Allowance, Revocations};
 use crate::routes::error::face;
 use crate::store::{Entry, Ledger, LedgerError, NewRevocation, Store, Use, Verdict};
 
@@ -33,6 +33,7 @@ pub(crate) struct Inspector {
     pub(crate) policies: Arc<Policies>,
     pub(crate) own: Arc<OwnTokens>,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) allowance: Allowance,
     pub(crate) ledger: Ledger,
     pub(crate) repeats: Arc<Repeats>,
     pub(crate) store: Arc<dyn Store>,
@@ -85,6 +86,9 @@ impl Inspector {
         let own = caller.attested.workload().as_str();
         let is_own = claims.subject.as_str() == own
             || claims.client_id.as_ref().is_some_and(|client| client.as_str() == own);
+        if is_own && !self.allowance.take(caller.attested.workload(), now) {
+            return Err(Refusal::RateLimited.into());
+        }
         let outcome = if is_own { Outcome::Success } else { Outcome::Denied };
         let record = Record {
             actor: Some(crate::record::actor(&caller)),
@@ -97,9 +101,9 @@ impl Inspector {
             decision_id: Some(presented.id.clone()),
             ..Record::new(Event::TokenRevoked, now, outcome)
         };
-        let revocations = if is_own { of_token(claims) } else { Vec::new() };
+        let revocations = of_token(claims).filter(|_| is_own).into_iter().collect();
         self.put(Entry::Revocation { uses, revocations, record: Box::new(record) }).await?;
-        // What could not be read again now is read after the next commit, and at the latest at the next start.
+        // What could not be read again now is read again by `Upkeep`, within seconds.
         if let Err(error) = self.revocations.follow(&*self.store, now).await {
             let error = crate::error_chain(&error);
             tracing::error!(
@@ -210,18 +214,16 @@ impl Inspector {
     }
 }
 
-/// The token, and what was derived from it.
-fn of_token(claims: &Claims) -> Vec<NewRevocation> {
-    let Some(id) = &claims.token_id else { return Vec::new() };
-    let revoke = |kind| NewRevocation {
+/// The token, and what was derived from it: a lineage hits its root too.
+fn of_token(claims: &Claims) -> Option<NewRevocation> {
+    Some(NewRevocation {
         revocation: Revocation {
-            kind,
-            value: id.as_str().to_owned(),
+            kind: RevocationKind::Lineage,
+            value: claims.token_id.as_ref()?.as_str().to_owned(),
             revoked_before: Timestamp::MAX,
             // Nothing that is derived from a token outlives it.
             until: claims.expires_at,
         },
         blocks_issuing: false,
-    };
-    vec![revoke(RevocationKind::Jti), revoke(RevocationKind::Lineage)]
+    })
 }

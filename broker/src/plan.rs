@@ -126,6 +126,7 @@ fn check_the_rest(config: &Config, findings: &mut Findings) {
         ("concurrent_requests", limits.concurrent_requests),
         ("connections", limits.connections),
         ("targets", limits.targets),
+        ("given_back_per_hour", limits.given_back_per_hour),
     ] {
         if value == 0 {
             findings.add(format!("limits.{name}"), "zero would let nobody in");

@@ -1,7 +1,10 @@
 //! What was taken back: kept in the store, held in memory for each decision, told to verifiers by the feed.
 //! Not here: which tokens a revocation hits (`symbolon-token`), or who may revoke (`routes`).
 
-use std::sync::{Arc, RwLock};
+mod allowance;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use symbolon_identity::Timestamp;
@@ -12,6 +15,8 @@ use crate::inquiry::Caller;
 use crate::refusal::Refusal;
 use crate::store::{Store, StoreError};
 use crate::subject::VerifiedSubject;
+
+pub(crate) use allowance::Allowance;
 
 /// What is over stays in the feed for so long, so that verifiers also hear of what was lifted.
 pub(crate) const REMEMBERED: Duration = Duration::from_hours(1);
@@ -31,6 +36,8 @@ pub(crate) struct Standing {
 #[derive(Debug)]
 pub(crate) struct Revocations {
     current: RwLock<Arc<Current>>,
+    /// Held while the next `current` is made, which readers do not wait for.
+    making: Mutex<()>,
     /// The last sequence, for those who wait for the next.
     last: watch::Sender<u64>,
 }
@@ -49,8 +56,9 @@ impl Revocations {
     /// [`StoreError`] if it cannot be read: a broker that does not know what was revoked must not start.
     pub(crate) async fn open(store: &dyn Store, now: Timestamp) -> Result<Self, StoreError> {
         let last = store.last_revocation().await?;
-        let revocations = Self { current: RwLock::default(), last: watch::Sender::new(last) };
-        revocations.take(store.revocations_after(0).await?, now);
+        let revocations =
+            Self { current: RwLock::default(), making: Mutex::default(), last: watch::Sender::new(last) };
+        revocations.take(&store.revocations_after(0).await?, now);
         Ok(revocations)
     }
 
@@ -60,7 +68,7 @@ impl Revocations {
     /// [`StoreError`] if the store cannot be read.
     pub(crate) async fn follow(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
         let known = *self.last.borrow();
-        self.take(store.revocations_after(known).await?, now);
+        self.take(&store.revocations_after(known).await?, now);
         Ok(())
     }
 
@@ -127,10 +135,10 @@ impl Revocations {
 
     /// Forgets what is over.
     pub(crate) fn prune(&self, now: Timestamp) {
-        self.replace(now, Vec::new());
+        self.replace(now, &[]);
     }
 
-    fn take(&self, more: Vec<Standing>, now: Timestamp) {
+    fn take(&self, more: &[Standing], now: Timestamp) {
         let Some(last) = more.last().map(|standing| standing.sequence) else { return };
         self.replace(now, more);
         self.last.send_if_modified(|known| {
@@ -140,24 +148,26 @@ impl Revocations {
         });
     }
 
-    fn replace(&self, now: Timestamp, more: Vec<Standing>) {
-        let mut guard = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut standing: Vec<Standing> = guard.standing.clone();
-        for new in more {
-            // Of two of one thing the later one counts, in whatever order two takers bring them.
-            if standing.iter().any(|old| old.is_about(&new) && old.sequence >= new.sequence) {
-                continue;
+    fn replace(&self, now: Timestamp, more: &[Standing]) {
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.current();
+        let mut all: HashMap<(RevocationKind, &str), &Standing> = HashMap::new();
+        // Of two of one thing the later one counts, in whatever order two takers bring them.
+        for each in before.standing.iter().chain(more) {
+            let known = all.entry((each.revocation.kind, &each.revocation.value)).or_insert(each);
+            if each.sequence > known.sequence {
+                *known = each;
             }
-            standing.retain(|old| !old.is_about(&new));
-            standing.push(new);
         }
-        standing.retain(|standing| standing.revocation.until.saturating_add(REMEMBERED) > now);
+        let stands = |standing: &&Standing| standing.revocation.until.saturating_add(REMEMBERED) > now;
+        let mut standing: Vec<Standing> = all.into_values().filter(stands).cloned().collect();
         standing.sort_by_key(|standing| standing.sequence);
-        *guard = Arc::new(Current::of(standing));
+        let next = Arc::new(Current::of(standing));
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
     fn current(&self) -> Arc<Current> {
-        Arc::clone(&self.current.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -165,10 +175,6 @@ impl Standing {
     /// Whether it counts now.
     pub(crate) fn counts(&self, now: Timestamp) -> bool {
         self.revocation.until > now
-    }
-
-    fn is_about(&self, other: &Self) -> bool {
-        self.revocation.kind == other.revocation.kind && self.revocation.value == other.revocation.value
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// A decision by its id.
     fn decision<'a>(&'a self, id: &'a DecisionId) -> StoreFuture<'a, Option<DecisionRecord>>;
 
-    /// The latest decisions, newest first.
+    /// The latest decisions, newest first by the second.
     fn recent_decisions(&self, limit: u32) -> StoreFuture<'_, Vec<DecisionRecord>>;
 
     /// All signing keys, oldest first.

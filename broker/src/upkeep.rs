@@ -54,6 +54,15 @@ impl Upkeep {
             ticks.tick().await;
             let now = self.now();
             self.put(self.strangers.take_finished(now), self.repeats.take_finished(now)).await;
+            // A revocation is on record and does not count yet if whoever took it down was cut off in between.
+            if let Err(error) = self.revocations.follow(&*self.store, now).await {
+                let error = crate::error_chain(&error);
+                tracing::error!(
+                    event.name = "revocations.unread",
+                    error,
+                    "revocations on record may not count yet"
+                );
+            }
         }
     }
 

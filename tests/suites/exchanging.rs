@@ -51,9 +51,9 @@ impl Exchanging {
         let config = format!(
             "{front}{back}{deep}{borrowed}{bound}subject_issuers:\n\
              \x20 - {{ name: idp, issuer: \"{issuer}\", dev: true, keys: {{ jwks_uri: \"{uri}\" }}, audiences: [\"https://app.test\"], access_token_type: at+jwt, id_tokens: true, claims: {{ team: claims.team }} }}\n\
-             limits: {{ targets: 2 }}\n{more_config}",
-            front = resource("front", ""),
-            back = resource("back", ""),
+             limits: {{ targets: 2, given_back_per_hour: 3 }}\n{more_config}",
+            front = resource("front", ", claims: { provider: workload.provider }"),
+            back = resource("back", ", claims: { provider: workload.provider }"),
             deep = resource("deep", ""),
             borrowed = resource("borrowed", ", exchange: impersonate"),
             bound = "  - { name: bound, audience: \"https://bound.test\", scopes: [\"bound:read\"], default_scopes: [\"bound:read\"] }\n\

@@ -19,10 +19,19 @@ pub struct LimitsConfig {
     pub connections: u32,
     /// Targets that one token may be for; a request for more is refused as a whole.
     pub targets: u32,
+    /// Tokens that one workload may give back (RFC 7009) in one hour; every verifier has to keep each of them.
+    pub given_back_per_hour: u32,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { requests_per_second: 200, burst: 400, concurrent_requests: 512, connections: 4096, targets: 1 }
+        Self {
+            requests_per_second: 200,
+            burst: 400,
+            concurrent_requests: 512,
+            connections: 4096,
+            targets: 1,
+            given_back_per_hour: 1000,
+        }
     }
 }

@@ -59,7 +59,7 @@ pub(super) async fn one(
     fresh(decisions.answer(&connection, &id).await)
 }
 
-/// `GET /v1/decisions?limit=…` on the admin socket: the latest decisions, newest first, with what policies were asked.
+/// `GET /v1/decisions?limit=…` on the admin socket: the latest decisions, newest first by the second, with what policies were asked.
 pub(super) async fn recent(
     State(decisions): State<Arc<Decisions>>,
     Extension(connection): Extension<ConnectionInfo>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -15,12 +15,11 @@ use symbolon_jws::{Algorithm, Thumbprint};
 use symbolon_wire::{KeyDocument, KeyList, KeyProblem, KeyState, RevokedKeyDocument};
 use tokio::time::timeout;
 
-use super::operators::Operators;
+use super::operators::{self, Operators};
 use crate::keys::{Ask, KeyDesk, KeyRefusal, KeyReport, Phase, PlannedKey};
 
 /// `algorithm=` and a name.
 const MAX_BODY: usize = 1024;
-const BODY_TIME: Duration = Duration::from_secs(5);
 /// The longest an answer may take; an RSA key has to be made within it.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -137,12 +136,8 @@ fn is_form(headers: &HeaderMap) -> bool {
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM)
 }
 
-async fn body(body: Body) -> Result<bytes::Bytes, Problem> {
-    match timeout(BODY_TIME, to_bytes(body, MAX_BODY)).await {
-        Ok(Ok(content)) => Ok(content),
-        Ok(Err(_)) => Err(Problem::Body(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off")),
-        Err(_) => Err(Problem::Body(StatusCode::REQUEST_TIMEOUT, "the body did not arrive")),
-    }
+async fn body(body: Body) -> Result<Bytes, Problem> {
+    operators::body(body, MAX_BODY).await.map_err(|(status, problem)| Problem::Body(status, problem))
 }
 
 fn respond(outcome: Result<KeyReport, Problem>) -> Response {

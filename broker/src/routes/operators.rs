@@ -1,11 +1,17 @@
 //! Who may use the admin socket: our own user and root, by the kernel's word.
 //! Not here: what they may do with it.
 
+use std::time::Duration;
+
 use axum::Json;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::json;
 use symbolon_http::server::{ConnectionInfo, Peer};
+use tokio::time::timeout;
+
+const BODY_TIME: Duration = Duration::from_secs(5);
 
 /// Tells operators from others.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +40,18 @@ impl Operators {
     pub(super) fn refuse(self, connection: &ConnectionInfo) -> Option<Response> {
         let is_stranger = self.admit(connection).is_none();
         is_stranger.then(|| problem(StatusCode::FORBIDDEN, Self::REFUSAL))
+    }
+}
+
+/// The whole body of a request, if it is no larger and arrives in time.
+///
+/// # Errors
+/// The status and what is wrong, in words.
+pub(super) async fn body(body: Body, most: usize) -> Result<Bytes, (StatusCode, &'static str)> {
+    match timeout(BODY_TIME, to_bytes(body, most)).await {
+        Ok(Ok(content)) => Ok(content),
+        Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off")),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive")),
     }
 }
 

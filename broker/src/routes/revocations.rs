@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use http::{Request, StatusCode};
@@ -17,7 +17,7 @@ use symbolon_http::server::{ConnectionInfo, Peer};
 use symbolon_identity::Timestamp;
 use symbolon_token::{Revocation, RevocationKind};
 
-use super::operators::{Operators, problem};
+use super::operators::{Operators, body, problem};
 use crate::resources::LONGEST;
 use crate::revoke::{Revocations, Standing};
 use crate::store::{Entry, Ledger, NewRevocation, Store};
@@ -78,10 +78,11 @@ pub(super) async fn order(
     if let Some(refused) = routes.operators.refuse(&connection) {
         return refused;
     }
-    let Ok(body) = to_bytes(request.into_body(), MAX_BODY).await else {
-        return problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 16 KiB");
+    let content = match body(request.into_body(), MAX_BODY).await {
+        Ok(content) => content,
+        Err((status, message)) => return problem(status, message),
     };
-    let order: Order = match serde_json::from_slice(&body) {
+    let order: Order = match serde_json::from_slice(&content) {
         Ok(order) => order,
         Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("not a revocation: {error}")),
     };

@@ -160,3 +160,33 @@ async fn only_operators_revoke_and_only_what_they_mean() {
     assert_eq!(Call::json("/v1/revocations", &order).send(attestation.as_path()).await.unwrap().status, 404);
     assert!(!exchanging.front_token().await.is_empty());
 }
+
+#[tokio::test]
+async fn a_workload_may_give_back_so_many_tokens_and_others_still_may() {
+    let exchanging = Exchanging::start_with("", "").await;
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        tokens.push(exchanging.front_token().await);
+    }
+    let socket = exchanging.broker.socket();
+    let give =
+        async |token: &str| Call::form(REVOKE, &[("token", token)]).send(socket.as_path()).await.unwrap();
+    for token in &tokens[..3] {
+        assert_eq!(give(token).await.status, 200);
+    }
+    let answer = give(&tokens[3]).await;
+    assert_eq!(answer.status, 429, "{}", said(&answer));
+    assert!(
+        said(&answer).contains("rate_limited") && !answer.header("retry-after").is_empty(),
+        "{}",
+        said(&answer)
+    );
+    assert_eq!(give(&tokens[0]).await.status, 200, "what is given back already costs nothing");
+    let other = exchanging.pass_on(0, &tokens[3], BACK).await.text("access_token");
+    assert_eq!(
+        exchanging.give_back(0, &other).await.status,
+        200,
+        "another workload has an allowance of its own"
+    );
+    assert_eq!(exchanging.ask(0, &tokens[3]).await["active"], true, "what was refused still stands");
+}

@@ -194,3 +194,20 @@ async fn who_asks_is_attested_like_for_any_grant() {
     assert_eq!(exchanging.pass_on(0, &subject, DEEP).await.status, 200);
     assert_eq!(claims(&subject)["aud"], FRONT);
 }
+
+#[tokio::test]
+async fn facts_about_a_service_are_no_facts_about_the_subject_that_it_acts_for() {
+    let exchanging = Exchanging::start_with(
+        "",
+        "@id(\"facts\") forbid (principal, action == Symbolon::Action::\"exchange\", resource == Symbolon::Resource::\"deep\") when { context.subject.hasTag(\"provider\") };\n\
+         @id(\"also-deep\") permit (principal, action == Symbolon::Action::\"exchange\", resource == Symbolon::Resource::\"deep\");\n",
+    )
+    .await;
+    let subject = exchanging.front_token().await;
+    assert_eq!(claims(&subject)["provider"], "local", "the subject asked for itself");
+    let denied = exchanging.pass_on(0, &subject, DEEP).await;
+    assert_refused("a fact about the subject", &denied, "invalid_target", "denied");
+    let delegated = exchanging.pass_on(0, &subject, BACK).await.text("access_token");
+    assert!(claims(&delegated)["provider"].is_string(), "a fact about the service");
+    assert_eq!(exchanging.pass_on(1, &delegated, DEEP).await.status, 200);
+}
