@@ -163,16 +163,45 @@ def address(port: int) -> dict:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def symbolon(binary: str, folder: pathlib.Path, ports: Ports, verify: bool, cache: int = 10_000) -> list[str]:
-    """Our gateway; `cache` is the number of verified tokens it remembers."""
-    stages = "stages: [{ verify: { issuers: [bench], scopes: [orders:read] } }]" if verify else "public: true"
-    resource = f"resource: {AUDIENCE}" if verify else ""
-    config = folder / f"gateway-{verify}-{cache}.yaml"
+def policies(folder: pathlib.Path, count: int) -> pathlib.Path:
+    """A policy folder of `count` policies, five of which are about the route of the benchmark."""
+    target = folder / f"policies-{count}"
+    target.mkdir(exist_ok=True)
+    workload = "spiffe://example.com/unix/checkout"
+    call = 'action == Symbolon::Action::"call"'
+    route = 'resource == Symbolon::Route::"orders"'
+    about = [
+        f'permit (principal == Symbolon::Workload::"{workload}", {call}, {route})\n'
+        'when { context.method == "GET" && context.path like "/orders/*" && context.scopes.contains("orders:read") };',
+        f'permit (principal == Symbolon::Workload::"{workload}", {call}, {route}) when {{ context.method == "HEAD" }};',
+        f'forbid (principal, {call}, {route}) when {{ context.method == "DELETE" }};',
+        f'forbid (principal, {call}, {route}) when {{ context.path like "/orders/secret*" }};',
+        f'forbid (principal, {call}, {route}) unless {{ context.scopes.contains("orders:read") }};',
+    ]
+    others = [
+        f'permit (principal == Symbolon::Workload::"{workload}/{number}", {call}, resource == Symbolon::Route::"other-{number}")\n'
+        'when { context.method == "GET" && context.scopes.contains("other:read") };'
+        for number in range(count - len(about))
+    ]
+    texts = [f'@id("policy-{number}")\n{text}\n' for number, text in enumerate(about + others)]
+    (target / "bench.cedar").write_text("\n".join(texts))
+    return target
+
+
+VERIFY = "verify: { issuers: [bench], scopes: [orders:read] }"
+
+
+def symbolon(binary: str, folder: pathlib.Path, ports: Ports, stages: list[str], cache: int = 10_000) -> list[str]:
+    """Our gateway with these stages, public without any; `cache` is the number of verified tokens it remembers."""
+    listed = "stages: [" + ", ".join(f"{{ {stage} }}" for stage in stages) + "]" if stages else "public: true"
+    resource = f"resource: {AUDIENCE}" if stages else ""
+    name = f"{len(stages)}-{cache}"
+    config = folder / f"gateway-{name}.yaml"
     config.write_text(
         f"""
 listen: 127.0.0.1:{ports.server}
 admin: {{ listen: "127.0.0.1:{ports.admin}" }}
-audit: {{ file: {folder}/audit-{verify}-{cache}.jsonl }}
+audit: {{ file: {folder}/audit-{name}.jsonl }}
 origins: ["http://127.0.0.1:{ports.server}"]
 token_cache: {{ entries: {cache} }}
 issuers:
@@ -182,12 +211,13 @@ issuers:
     audiences: [{AUDIENCE}]
     max_lifetime: 24h
     binding: when_bound
+    trust_domain: example.com
 routes:
   - name: orders
     match: {{ path: /orders/** }}
     {resource}
     upstream: {{ url: "http://127.0.0.1:{ports.backend}" }}
-    {stages}
+    {listed}
 """
     )
     return [binary, "serve", "--config", str(config)]

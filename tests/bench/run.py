@@ -103,17 +103,19 @@ class Run:
     def cases(self) -> list[peers.Peer]:
         """All cases, in the order of one round."""
         gateway, envoy = str(pathlib.Path(self.options.binaries) / "symbolon-gateway"), self.options.envoy
-        folder, ports = self.folder, self.ports
+        folder, ports, verify = self.folder, self.ports, [peers.VERIFY]
+        authorize = [*verify, f"authorize: {{ policies: {peers.policies(folder, 1_000)} }}"]
         return [
-            peers.Peer("Symbolon, plain", peers.symbolon(gateway, folder, ports, False)),
+            peers.Peer("Symbolon, plain", peers.symbolon(gateway, folder, ports, [])),
             peers.Peer("HAProxy, plain", peers.haproxy(folder, ports, False)),
             peers.Peer("Envoy, plain", peers.envoy(envoy, folder, ports, False)),
-            peers.Peer("Symbolon, verify, cached", peers.symbolon(gateway, folder, ports, True), "one"),
+            peers.Peer("Symbolon, verify, cached", peers.symbolon(gateway, folder, ports, verify), "one"),
+            peers.Peer("Symbolon, cached and 1 000 policies", peers.symbolon(gateway, folder, ports, authorize), "one"),
             peers.Peer("Envoy, jwt_authn with cache", peers.envoy(envoy, folder, ports, True, True), "one"),
-            peers.Peer("Symbolon, verify, uncached", peers.symbolon(gateway, folder, ports, True, 64), "many"),
+            peers.Peer("Symbolon, verify, uncached", peers.symbolon(gateway, folder, ports, verify, 64), "many"),
             peers.Peer("HAProxy, jwt_verify", peers.haproxy(folder, ports, True), "many"),
             peers.Peer("Envoy, jwt_authn", peers.envoy(envoy, folder, ports, True), "many"),
-            peers.Peer("Symbolon, verify, DPoP", peers.symbolon(gateway, folder, ports, True), "proofs"),
+            peers.Peer("Symbolon, verify, DPoP", peers.symbolon(gateway, folder, ports, verify), "proofs"),
         ]
 
     def measure(self, case: peers.Peer) -> dict:
@@ -151,7 +153,7 @@ class Run:
                 for case in cases if number % 2 == 0 else reversed(cases):
                     figures = self.measure(case)
                     self.results.setdefault(case.name, []).append(figures)
-                    print(f"round {number + 1}  {case.name:30} {figures['cpu_us']:7.1f} µs", file=sys.stderr)
+                    print(f"round {number + 1}  {case.name:35} {figures['cpu_us']:7.1f} µs", file=sys.stderr)
             self.order = [case.name for case in cases]
         finally:
             stop(backend)
