@@ -6,6 +6,7 @@ mod audit;
 mod claims;
 pub mod cli;
 pub mod config;
+mod crowd;
 mod findings;
 mod grants;
 mod groups;

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use symbolon_http::server::{ConnectionInfo, Peer};
 use tokio::time::Instant;
 
 use crate::config::LimitsConfig;
+use crate::crowd::{Crowd, Place};
 use crate::refusal::Refusal;
 
 /// So many sources are told apart; those beyond share one allowance.
@@ -31,37 +32,22 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 struct Door {
     rates: Mutex<Rates>,
-    arriving: Arc<Mutex<Crowd>>,
-    under_way: Arc<Mutex<Crowd>>,
+    arriving: Crowd<Source>,
+    under_way: Crowd<Source>,
 }
 
 /// A request whose body may arrive now. It has no place among those under way yet, so that a slow one takes none.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    _arriving: Place,
+    _arriving: Place<Source>,
     source: Source,
-    under_way: Arc<Mutex<Crowd>>,
+    under_way: Crowd<Source>,
 }
 
 /// A request that was let in; it counts as under way until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    _under_way: Place,
-}
-
-/// A place in a crowd; it is given back when this is dropped.
-#[derive(Debug)]
-struct Place {
-    source: Source,
-    crowd: Arc<Mutex<Crowd>>,
-}
-
-#[derive(Debug)]
-struct Crowd {
-    most: usize,
-    most_of_one: usize,
-    all: usize,
-    sources: HashMap<Source, usize>,
+    _under_way: Place<Source>,
 }
 
 #[derive(Debug)]
@@ -126,17 +112,20 @@ impl Door {
         let most = usize::try_from(limits.concurrent_requests.max(1)).unwrap_or(usize::MAX);
         Self {
             rates: Mutex::new(rates),
-            arriving: Arc::new(Mutex::new(Crowd::new(most.saturating_mul(ARRIVING)))),
-            under_way: Arc::new(Mutex::new(Crowd::new(most))),
+            arriving: crowd(most.saturating_mul(ARRIVING)),
+            under_way: crowd(most),
         }
     }
 
     fn arrive(&self, source: Source) -> Result<Arrival, Refusal> {
-        if !lock(&self.rates).allow(source, Instant::now()) {
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowed = rates.allow(source, Instant::now());
+        drop(rates);
+        if !allowed {
             return Err(Refusal::RateLimited);
         }
-        let arriving = Place::take(&self.arriving, source).ok_or(Refusal::Busy)?;
-        Ok(Arrival { _arriving: arriving, source, under_way: Arc::clone(&self.under_way) })
+        let arriving = self.arriving.enter(source).ok_or(Refusal::Busy)?;
+        Ok(Arrival { _arriving: arriving, source, under_way: self.under_way.clone() })
     }
 }
 
@@ -146,52 +135,14 @@ impl Arrival {
     /// # Errors
     /// [`Refusal::Busy`].
     pub(crate) fn begin(self) -> Result<Admission, Refusal> {
-        let under_way = Place::take(&self.under_way, self.source).ok_or(Refusal::Busy)?;
+        let under_way = self.under_way.enter(self.source).ok_or(Refusal::Busy)?;
         Ok(Admission { _under_way: under_way })
     }
 }
 
-impl Place {
-    fn take(crowd: &Arc<Mutex<Crowd>>, source: Source) -> Option<Self> {
-        lock(crowd).enter(source).then(|| Self { source, crowd: Arc::clone(crowd) })
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        lock(&self.crowd).leave(self.source);
-    }
-}
-
-impl Crowd {
-    /// A crowd of at most so many, and of one source at most its share of them.
-    fn new(most: usize) -> Self {
-        Self { most, most_of_one: most.div_ceil(SHARE), all: 0, sources: HashMap::new() }
-    }
-
-    fn enter(&mut self, source: Source) -> bool {
-        let of_one = self.sources.get(&source).copied().unwrap_or_default();
-        if self.all >= self.most || of_one >= self.most_of_one {
-            return false;
-        }
-        self.all = self.all.saturating_add(1);
-        self.sources.insert(source, of_one.saturating_add(1));
-        true
-    }
-
-    fn leave(&mut self, source: Source) {
-        self.all = self.all.saturating_sub(1);
-        match self.sources.get_mut(&source) {
-            Some(of_one) if *of_one > 1 => *of_one = of_one.saturating_sub(1),
-            _ => {
-                self.sources.remove(&source);
-            }
-        }
-    }
+/// A crowd of at most so many, and of one source at most its share of them.
+fn crowd(most: usize) -> Crowd<Source> {
+    Crowd::new(most, most.div_ceil(SHARE))
 }
 
 impl Rates {
@@ -252,22 +203,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn one_source_cannot_hold_all_that_may_be_under_way() {
-        let mut under_way = Crowd::new(16);
-        let granted = (0..16).filter(|_| under_way.enter(Source::User(1))).count();
-        assert_eq!(granted, 2);
-        for user in 2..20 {
-            under_way.enter(Source::User(user));
-        }
-        assert_eq!(under_way.all, 16);
-        assert!(!under_way.enter(Source::User(30)));
-        under_way.leave(Source::User(1));
-        assert!(under_way.enter(Source::User(30)));
-        under_way.leave(Source::User(1));
-        assert!(!under_way.sources.contains_key(&Source::User(1)), "nothing of it is left");
-    }
-
     fn door(concurrent_requests: u32) -> Door {
         Door::new(&LimitsConfig { concurrent_requests, ..LimitsConfig::default() })
     }
@@ -277,13 +212,13 @@ mod tests {
         let door = door(8);
         let slow: Vec<Arrival> = (0..20).filter_map(|user| door.arrive(Source::User(user)).ok()).collect();
         assert_eq!(slow.len(), 16, "and there is an end to them too");
-        assert_eq!(lock(&door.under_way).all, 0);
+        assert_eq!(door.under_way.size(), 0);
         let mut slow = slow.into_iter();
         let admissions: Vec<Admission> = slow.by_ref().filter_map(|arrival| arrival.begin().ok()).collect();
-        assert_eq!((admissions.len(), lock(&door.under_way).all), (8, 8));
-        assert_eq!(lock(&door.arriving).all, 0, "who has arrived is not on the way any more");
+        assert_eq!((admissions.len(), door.under_way.size()), (8, 8));
+        assert_eq!(door.arriving.size(), 0, "who has arrived is not on the way any more");
         drop(admissions);
-        assert_eq!(lock(&door.under_way).all, 0);
+        assert_eq!(door.under_way.size(), 0);
     }
 
     #[test]

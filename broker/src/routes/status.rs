@@ -12,15 +12,15 @@ use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
 use symbolon_daemon::Clock;
 use symbolon_identity::{Audience, IssuerUrl, Scope, Timestamp};
-use symbolon_jws::Algorithm;
+use symbolon_jws::{Algorithm, Thumbprint};
 use symbolon_proof::{ProofExpectation, ReplayWindow};
 use symbolon_token::{
     AudienceRule, Claims, Revocation, Subject, TokenType, UnverifiedToken, VerifiedToken, sign,
 };
 use symbolon_wire::{header, status};
-use tokio::sync::Semaphore;
 
 use super::error;
+use crate::crowd::{Crowd, Place};
 use crate::keys::SigningRing;
 use crate::limits::Gate;
 use crate::own_tokens::{OwnTokenError, OwnTokens};
@@ -36,8 +36,12 @@ const PAGE_LIFE: Duration = Duration::from_mins(1);
 const PAGE_BYTES: usize = 6 * 1024;
 /// What pages are signed with; there is always a key of it.
 const SIGNED_WITH: Algorithm = Algorithm::Es256;
-/// At most so many verifiers follow at once.
+/// At most so many questions wait for news at once.
 const FOLLOWERS: usize = 4096;
+/// Of one key, which is one program. It asks one question at a time; a second may overlap while the first is given up.
+const OF_ONE_KEY: usize = 4;
+/// Of one workload: each of its programs has a key of its own, and one workload must not keep the others out.
+const OF_ONE_WORKLOAD: usize = FOLLOWERS / 4;
 /// Proofs that are remembered.
 const PROOFS: usize = 1 << 16;
 
@@ -54,7 +58,8 @@ pub(crate) struct StatusRoute {
     audience: Audience,
     scope: Scope,
     replay: ReplayWindow,
-    followers: Semaphore,
+    keys_waiting: Crowd<Thumbprint>,
+    workloads_waiting: Crowd<String>,
 }
 
 /// The parts of a route that are shared with others.
@@ -83,7 +88,8 @@ impl StatusRoute {
             scope: Scope::parse(status::SCOPE)?,
             issuer: issuer.clone(),
             replay: ReplayWindow::new(PROOFS),
-            followers: Semaphore::new(FOLLOWERS),
+            keys_waiting: Crowd::new(FOLLOWERS, OF_ONE_KEY),
+            workloads_waiting: Crowd::new(FOLLOWERS, OF_ONE_WORKLOAD),
             own,
             keys,
             revocations,
@@ -98,8 +104,7 @@ impl StatusRoute {
         // The rate only: who waits for news does not count as work under way.
         let source = self.proxies.source(&connection, &request.headers);
         drop(self.gate.arrive(&connection, source)?);
-        self.admit(request)?;
-        let _follower = self.followers.try_acquire().map_err(|_| Refusal::Busy)?;
+        let _places = self.follow(&self.admit(request)?)?;
         let query = status::Query::parse(request.uri.query().unwrap_or_default())
             .ok_or(Refusal::Malformed("the query is not `after` and `wait`"))?;
         let wait = Duration::from_secs(query.wait).min(LONGEST_WAIT);
@@ -115,7 +120,7 @@ impl StatusRoute {
     }
 
     /// Takes a bound token for the feed, with a fresh proof of its key.
-    fn admit(&self, request: &Parts) -> Result<(), Refusal> {
+    fn admit(&self, request: &Parts) -> Result<VerifiedToken, Refusal> {
         let now = self.now();
         let (text, proof) = credentials(request)?;
         let expectation = ProofExpectation {
@@ -129,7 +134,20 @@ impl StatusRoute {
         let token = self.own.verify(&token, AudienceRule::Sole(&self.audience), now)?;
         self.check(&token)?;
         token.check_binding(Some(&proof)).map_err(OwnTokenError::Token)?;
-        self.replay.admit(&proof, now).map_err(|_| Refusal::Conflict(crate::store::Conflict::ProofReplayed))
+        self.replay
+            .admit(&proof, now)
+            .map_err(|_| Refusal::Conflict(crate::store::Conflict::ProofReplayed))?;
+        Ok(token)
+    }
+
+    /// The places of whoever waits with this token.
+    fn follow(&self, token: &VerifiedToken) -> Result<(Place<Thumbprint>, Place<String>), Refusal> {
+        let claims = token.claims();
+        let key =
+            claims.confirmation.and_then(|confirmation| confirmation.jkt).ok_or(Refusal::ProofMissing)?;
+        let of_key = self.keys_waiting.enter(key).ok_or(Refusal::Busy)?;
+        let of_workload = self.workloads_waiting.enter(claims.subject.to_string()).ok_or(Refusal::Busy)?;
+        Ok((of_key, of_workload))
     }
 
     fn check(&self, token: &VerifiedToken) -> Result<(), Refusal> {

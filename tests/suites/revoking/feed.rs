@@ -1,6 +1,8 @@
 //! Who may read the feed, and what it says.
 //! Not here: what a gateway makes of it.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use symbolon_e2e::http::{Answer, Call};
 use symbolon_e2e::issuer::{TestIssuer, decode};
@@ -9,11 +11,12 @@ use symbolon_e2e::programs::Broker;
 use symbolon_identity::Timestamp;
 use symbolon_jws::Algorithm;
 use symbolon_proof::{ProofKey, ProofRequest};
+use tokio::task::JoinSet;
 
 use super::{FEED_POLICY, NOTES, local};
 
 struct Reader {
-    broker: Broker,
+    broker: Arc<Broker>,
     key: ProofKey,
 }
 
@@ -21,7 +24,7 @@ impl Reader {
     async fn start(policies: &str) -> Self {
         let client = TestIssuer::new("tester").jwks().to_string();
         let broker = Broker::start_clients(&[("tester", &client)], "", policies).await;
-        Self { broker, key: ProofKey::generate(Algorithm::Es256).unwrap() }
+        Self { broker: Arc::new(broker), key: ProofKey::generate(Algorithm::Es256).unwrap() }
     }
 
     fn audience(&self) -> String {
@@ -149,4 +152,27 @@ async fn a_revoked_signing_key_is_in_the_feed_and_the_fresh_one_signs_it() {
     let told = &said["revocations"][0];
     assert_eq!((&told["kind"], &told["value"]), (&json!("kid"), &key), "{said}");
     assert_ne!(key_of(&String::from_utf8_lossy(&page.body)), key);
+}
+
+#[tokio::test]
+async fn one_program_cannot_take_the_places_of_the_others() {
+    let reader = Arc::new(Reader::start(FEED_POLICY).await);
+    let token = reader.buy(&reader.audience(), true).await.text("access_token");
+    let mut waiting = JoinSet::new();
+    for _ in 0..5 {
+        let (reader, token) = (Arc::clone(&reader), token.clone());
+        waiting.spawn(async move { reader.read(&token, "after=0&wait=20").await });
+    }
+    let refused = waiting.join_next().await.unwrap().unwrap();
+    assert_eq!((refused.status, refused.header("retry-after").as_str()), (503, "1"));
+    let another =
+        Reader { broker: Arc::clone(&reader.broker), key: ProofKey::generate(Algorithm::Es256).unwrap() };
+    let token = another.buy(&another.audience(), true).await.text("access_token");
+    assert_eq!(another.read(&token, "after=0").await.status, 200);
+    let order =
+        Call::json("/v1/revocations", &json!({"kind": "workload", "value": "spiffe://test.example/a"}));
+    assert_eq!(order.send(reader.broker.admin_socket().as_path()).await.unwrap().status, 200);
+    for told in waiting.join_all().await {
+        assert_eq!(claims(&told)["revocations"][0]["value"], "spiffe://test.example/a");
+    }
 }
