@@ -58,7 +58,8 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Reads the `*.cedar` files of a folder in the order of their names; other files and sub-folders are not looked at.
+/// Reads the `*.cedar` files of a folder in the order of their names, as a shell lists them: other files, hidden ones
+/// (an editor's locks and copies) and sub-folders are not looked at.
 ///
 /// Symbolic links are followed, because a Kubernetes `ConfigMap` volume is made of them.
 pub(crate) fn read_folder(folder: &Path) -> Result<Vec<PolicyFile>, PolicyErrors> {
@@ -67,7 +68,7 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<PolicyFile>, PolicyErrors
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(|error| unreadable(&error))? {
         let path = entry.map_err(|error| unreadable(&error))?.path();
-        if path.extension().is_some_and(|extension| extension == "cedar") {
+        if is_policy_file(&path) {
             paths.push(path);
         }
         if paths.len() > MAX_FILES {
@@ -90,6 +91,11 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<PolicyFile>, PolicyErrors
         }
     }
     if errors.is_empty() { Ok(files) } else { Err(PolicyErrors::sorted(errors)) }
+}
+
+fn is_policy_file(path: &Path) -> bool {
+    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    !hidden && path.extension().is_some_and(|extension| extension == "cedar")
 }
 
 fn read_file(path: &PathBuf) -> Result<String, Problem> {
@@ -121,7 +127,7 @@ mod tests {
     #[test]
     fn only_cedar_files_are_read_and_in_the_order_of_their_names() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.cedar", "a.cedar", "tests.json", ".hidden"] {
+        for name in ["b.cedar", "a.cedar", "tests.json", ".hidden", ".a.cedar", ".#b.cedar"] {
             fs::write(folder.path().join(name), name).unwrap();
         }
         let texts: Vec<_> = read_folder(folder.path()).unwrap().into_iter().map(|file| file.text).collect();
