@@ -45,7 +45,9 @@ pub fn binary(name: &str) -> PathBuf {
 /// If this package was moved out of it.
 #[must_use]
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    // Cargo says at run time where the tests stand: clones that share a target folder share what was built in one of them.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&here).parent().unwrap().to_owned()
 }
 
 /// A running program. It is killed when this is dropped, and its log is shown if the test failed.

@@ -36,7 +36,11 @@ async fn the_bash_blocks_of_every_page_work_pasted_as_they_are() {
 
 #[test]
 fn the_pages_with_commands_are_these() {
-    assert_eq!(names(&pages_with("bash")), ["docs/curl.md"], "what is pasted is run here");
+    assert_eq!(
+        names(&pages_with("bash")),
+        ["docs/curl.md", "docs/policies.md"],
+        "what is pasted is run here"
+    );
     assert_eq!(
         names(&pages_with("sh")),
         ["CONTRIBUTING.md", "README.md", "deploy/README.md", "docs/curl.md"],
@@ -66,6 +70,49 @@ fn the_sh_blocks_are_well_formed_and_name_what_is_there() {
                 assert_ne!(known, Some(false), "{}: there is no `{word}`", page.display());
             }
         }
+    }
+}
+
+/// `policy lint` with the places that the pages name.
+fn lint(policies: &str) -> std::process::Output {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("page.cedar"), policies).unwrap();
+    let lint = ["policy", "lint", "--local-time", "office"];
+    Command::new(binaries().join("symbolon")).args(lint).arg(folder.path()).output().unwrap()
+}
+
+#[test]
+fn the_policies_of_the_pages_are_valid() {
+    let mut seen = 0;
+    for page in pages_with("cedar") {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let checked = lint(&blocks(&text, "cedar").concat());
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(checked.status.success(), "{}: {said}", page.display());
+        seen += 1;
+    }
+    assert!(seen >= 2, "the pages on policies and on passing tokens on have some");
+}
+
+#[test]
+fn the_conditions_of_the_page_on_policies_are_valid() {
+    let page = std::fs::read_to_string(workspace().join("docs/policies.md")).unwrap();
+    let table = page.split("is written as").nth(1).unwrap().split("\n\n").next().unwrap();
+    let rows: Vec<&str> = table.lines().filter(|row| row.matches('`').count() >= 2).collect();
+    assert!(rows.len() >= 10, "{rows:?}");
+    for row in rows {
+        let condition = row.split('`').nth(1).unwrap();
+        // `context.subject.id` and its like are values: they are compared with themselves.
+        let condition = match condition.contains([' ', '(']) {
+            true => condition.to_owned(),
+            false if condition == "context.key_bound" => condition.to_owned(),
+            false => format!("{condition} == {condition}"),
+        };
+        let valid = ["issue", "exchange", "call"].iter().any(|action| {
+            let head = format!("permit (principal, action == Symbolon::Action::\"{action}\", resource)");
+            lint(&format!("@id(\"row\") {head} when {{ {condition} }};")).status.success()
+        });
+        assert!(valid, "{row}");
     }
 }
 
