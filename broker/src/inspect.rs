@@ -224,6 +224,6 @@ fn of_token(claims: &Claims) -> Option<NewRevocation> {
             // Nothing that is derived from a token outlives it.
             until: claims.expires_at,
         },
-        blocks_issuing: false,
+        blocks_until: None,
     })
 }

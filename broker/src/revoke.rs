@@ -28,8 +28,8 @@ pub(crate) struct Standing {
     pub(crate) sequence: u64,
     /// What was revoked.
     pub(crate) revocation: Revocation,
-    /// Whether nothing is issued to it either, until it is over.
-    pub(crate) blocks_issuing: bool,
+    /// Until when nothing is issued to it either, if at all.
+    pub(crate) blocks_until: Option<Timestamp>,
 }
 
 /// The revocations that count. Readers never wait for the store.
@@ -183,8 +183,8 @@ impl Current {
         let mut current = Self::default();
         for each in &standing {
             current.set.add(each.revocation.clone());
-            if each.blocks_issuing {
-                current.blocked.add(each.revocation.clone());
+            if let Some(until) = each.blocks_until {
+                current.blocked.add(Revocation { until, ..each.revocation.clone() });
             }
         }
         Self { standing, ..current }

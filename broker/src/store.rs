@@ -98,8 +98,8 @@ pub(crate) enum Entry {
 pub(crate) struct NewRevocation {
     /// What is revoked.
     pub(crate) revocation: Revocation,
-    /// Whether nothing is issued to it either, until it is over.
-    pub(crate) blocks_issuing: bool,
+    /// Until when nothing is issued to it either, if at all.
+    pub(crate) blocks_until: Option<Timestamp>,
 }
 
 impl Entry {

@@ -13,7 +13,7 @@ fn standing(sequence: u64, value: &str, until: u64) -> Standing {
             revoked_before: at(100),
             until: at(until),
         },
-        blocks_issuing: true,
+        blocks_until: Some(at(until)),
     }
 }
 

@@ -101,7 +101,7 @@ impl RevocationRoutes {
             .with_detail("value", new.revocation.value.as_str())
             .with_detail("lifted", order.lift)
             .with_detail("until", new.revocation.until.to_string())
-            .with_detail("blocks_issuing", new.blocks_issuing);
+            .with_detail("blocks_until", new.blocks_until.map(|until| until.to_string()));
         if let Peer::Unix(peer) = connection.peer() {
             record = record.with_detail("uid", peer.uid());
         }
@@ -138,9 +138,10 @@ impl Order {
             if names_one_token { Timestamp::MAX } else { self.revoked_before.unwrap_or(now) };
         // It has to stand for as long as a token that it hits can live.
         let until = if self.lift { now } else { now.saturating_add(block.max(LONGEST)) };
+        let blocks = !self.lift && !block.is_zero();
         NewRevocation {
             revocation: Revocation { kind: self.kind, value: self.value.clone(), revoked_before, until },
-            blocks_issuing: !self.lift && !block.is_zero(),
+            blocks_until: blocks.then(|| now.saturating_add(block)),
         }
     }
 }
@@ -152,6 +153,6 @@ fn shown(standing: &Standing) -> Value {
         "value": standing.revocation.value,
         "revoked_before": standing.revocation.revoked_before.to_string(),
         "until": standing.revocation.until.to_string(),
-        "blocks_issuing": standing.blocks_issuing,
+        "blocks_until": standing.blocks_until.map(|until| until.to_string()),
     })
 }

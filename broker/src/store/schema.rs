@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::StoreError;
 
 /// One step each, in order; a file's `user_version` says how many were taken. Steps that were shipped never change.
-const STEPS: [&str; 4] = [FIRST, REVOCATIONS, SIGNING_KEYS, MARKS];
+const STEPS: [&str; 5] = [FIRST, REVOCATIONS, SIGNING_KEYS, MARKS, BLOCKS];
 
 pub(super) const FIRST: &str = "
 CREATE TABLE signing_keys (
@@ -79,6 +79,14 @@ CREATE TABLE marks (
 PRAGMA user_version = 4;
 ";
 
+/// Before, a block lasted as long as the revocation, which has to outlive the tokens that it hits.
+const BLOCKS: &str = "
+ALTER TABLE revocations ADD COLUMN blocks_until INTEGER;
+UPDATE revocations SET blocks_until = until WHERE blocks_issuing;
+ALTER TABLE revocations DROP COLUMN blocks_issuing;
+PRAGMA user_version = 5;
+";
+
 /// Whether a file has taken all steps.
 pub(super) async fn is_current(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
@@ -100,4 +108,27 @@ pub(super) async fn upgrade(connection: &mut SqliteConnection) -> Result<(), Sto
         transaction.commit().await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_block_of_before_lasts_as_long_as_its_revocation() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        for step in [FIRST, REVOCATIONS, SIGNING_KEYS, MARKS] {
+            sqlx::raw_sql(step).execute(&mut connection).await.unwrap();
+        }
+        let old = "INSERT INTO revocations (kind, value, revoked_before, until, blocks_issuing) VALUES ('workload', 'a', 1, 9, 1), ('jti', 'b', 1, 9, 0)";
+        sqlx::raw_sql(old).execute(&mut connection).await.unwrap();
+        upgrade(&mut connection).await.unwrap();
+        assert!(is_current(&mut connection).await.unwrap());
+        let blocks: Vec<Option<i64>> =
+            sqlx::query_scalar("SELECT blocks_until FROM revocations ORDER BY sequence")
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+        assert_eq!(blocks, [Some(9), None]);
+    }
 }

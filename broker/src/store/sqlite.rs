@@ -129,7 +129,7 @@ impl SqliteStore {
 
     async fn read_revocations(&self, sequence: u64) -> Result<Vec<Standing>, StoreError> {
         let rows = sqlx::query(
-            "SELECT sequence, kind, value, revoked_before, until, blocks_issuing FROM revocations \
+            "SELECT sequence, kind, value, revoked_before, until, blocks_until FROM revocations \
              WHERE sequence > ? ORDER BY sequence",
         )
         .bind(i64::try_from(sequence).unwrap_or(i64::MAX))

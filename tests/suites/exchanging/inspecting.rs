@@ -1,8 +1,11 @@
 //! Introspection (RFC 7662) and revocation (RFC 7009): by whom, about what, and from when on: X2, X10–X13.
 //! Not here: the gateway, which learns of revocations by the feed.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use symbolon_e2e::http::{Answer, Call};
+use symbolon_e2e::process::wait_for;
 
 use super::{BACK, CLIENT, Exchanging, assert_refused, local, said, workload};
 
@@ -135,6 +138,28 @@ async fn an_operator_revokes_by_workload_and_blocks_until_it_is_lifted() {
     assert_eq!(exchanging.pass_on(0, &user, BACK).await.status, 200);
     assert_eq!(exchanging.operator(&json!({"kind": "subject", "value": "idp:alice"})).await.status, 200);
     assert_refused("a user", &exchanging.pass_on(0, &user, BACK).await, "invalid_request", "revoked");
+}
+
+#[tokio::test]
+async fn a_block_ends_when_it_says_and_the_revoked_tokens_stay_revoked_beyond_a_restart() {
+    let mut exchanging = Exchanging::start().await;
+    let before = exchanging.front_token().await;
+    let order = json!({"kind": "workload", "value": local(), "block_seconds": 2});
+    assert_eq!(exchanging.operator(&order).await.status, 200);
+    let fields = [("grant_type", "client_credentials"), ("resource", super::FRONT)];
+    let call = Call::form("/oauth2/token", &fields);
+    let socket = exchanging.broker.socket();
+    let answer = call.clone().send(socket.as_path()).await.unwrap();
+    assert_refused("while it lasts", &answer, "unauthorized_client", "revoked");
+    wait_for("the block is over", Duration::from_secs(10), async || {
+        call.clone().send(socket.as_path()).await.unwrap().status == 200
+    })
+    .await;
+    assert_eq!(exchanging.ask(0, &before).await, json!({"active": false}));
+    exchanging.broker.process.kill();
+    exchanging.broker.restart().await;
+    assert_eq!(exchanging.ask(0, &before).await, json!({"active": false}));
+    assert_eq!(call.send(socket.as_path()).await.unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -133,7 +133,7 @@ async fn make(transaction: &mut Transaction<'_, Sqlite>, change: &KeyChange) -> 
 fn in_the_feed(revoked: &RevokedKey) -> NewRevocation {
     let (kind, value) = (RevocationKind::Kid, revoked.id.to_string());
     let revocation = Revocation { kind, value, revoked_before: Timestamp::MAX, until: revoked.until };
-    NewRevocation { revocation, blocks_issuing: false }
+    NewRevocation { revocation, blocks_until: None }
 }
 
 /// Until when the keys in the file are needed, as far as this process has noted it there.

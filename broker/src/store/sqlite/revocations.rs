@@ -15,10 +15,7 @@ const BROKEN: StoreError = StoreError::Row { table: "revocations" };
 pub(super) fn read(row: &SqliteRow) -> Result<Standing, StoreError> {
     let kind: String = row.try_get("kind")?;
     let kind = RevocationKind::ALL.into_iter().find(|known| known.as_str() == kind).ok_or(BROKEN)?;
-    let time = |column: &str| -> Result<Timestamp, StoreError> {
-        let seconds: i64 = row.try_get(column)?;
-        u64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_secs(seconds).ok()).ok_or(BROKEN)
-    };
+    let time = |column: &str| row.try_get(column).map_err(StoreError::from).and_then(timestamp);
     let sequence: i64 = row.try_get("sequence")?;
     Ok(Standing {
         sequence: u64::try_from(sequence).map_err(|_| BROKEN)?,
@@ -28,20 +25,24 @@ pub(super) fn read(row: &SqliteRow) -> Result<Standing, StoreError> {
             revoked_before: time("revoked_before")?,
             until: time("until")?,
         },
-        blocks_issuing: row.try_get("blocks_issuing")?,
+        blocks_until: row.try_get::<Option<i64>, _>("blocks_until")?.map(timestamp).transpose()?,
     })
 }
 
+fn timestamp(seconds: i64) -> Result<Timestamp, StoreError> {
+    u64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_secs(seconds).ok()).ok_or(BROKEN)
+}
+
 pub(super) async fn put(connection: &mut SqliteConnection, new: NewRevocation) -> Result<(), StoreError> {
-    let NewRevocation { revocation, blocks_issuing } = new;
+    let NewRevocation { revocation, blocks_until } = new;
     sqlx::query(
-        "INSERT INTO revocations (kind, value, revoked_before, until, blocks_issuing) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO revocations (kind, value, revoked_before, until, blocks_until) VALUES (?, ?, ?, ?, ?)",
     )
     .bind(revocation.kind.as_str())
     .bind(revocation.value)
     .bind(seconds(revocation.revoked_before))
     .bind(seconds(revocation.until))
-    .bind(blocks_issuing)
+    .bind(blocks_until.map(seconds))
     .execute(connection)
     .await?;
     Ok(())
