@@ -38,7 +38,7 @@ async fn the_bash_blocks_of_every_page_work_pasted_as_they_are() {
 fn the_pages_with_commands_are_these() {
     assert_eq!(
         names(&pages_with("bash")),
-        ["docs/curl.md", "docs/policies.md"],
+        ["docs/curl.md", "docs/operations.md", "docs/policies.md"],
         "what is pasted is run here"
     );
     assert_eq!(
