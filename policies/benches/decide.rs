@@ -7,30 +7,35 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
 
-use symbolon_identity::{GroupName, ProviderName, ResourceName, Scope, Timestamp, WorkloadId};
+use symbolon_identity::{
+    GroupName, IssuerName, ProviderName, ResourceName, RouteName, Scope, Timestamp, TrustDomain, WorkloadId,
+};
 use symbolon_policies::{
-    Action, Assurance, Context, PolicyFile, PolicySet, Question, Resource, UnixFacts, Workload,
+    Action, Assurance, Context, PolicyFile, PolicySet, Principal, Question, RequestFacts, Resource,
+    TokenFacts, UnixFacts, Workload,
 };
 
 const ROUNDS: u32 = 20_000;
 const BATCHES: u32 = 20;
 
-/// What the other policies name.
+/// Which question is asked, and what the other policies name.
 #[derive(Debug, Clone, Copy)]
-enum Others {
-    /// Another resource each.
-    Resources,
-    /// The same resource, and another principal each.
-    Principals,
+enum Kind {
+    /// For a token, by the broker; each other policy is about another resource.
+    Issue,
+    /// For a token, by the broker; each other policy is about the same resource, and another principal.
+    IssueOthers,
+    /// For a request, by a gateway; each other policy is about another route.
+    Call,
 }
 
 fn main() {
     let wanted: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    println!("others name      policies   load ms   median µs   smallest µs");
-    for others in [Others::Resources, Others::Principals] {
+    println!("question       policies   load ms   median µs   smallest µs");
+    for kind in [Kind::Issue, Kind::IssueOthers, Kind::Call] {
         for size in [10, 1_000, 10_000] {
             if wanted.is_empty() || wanted.contains(&size) {
-                measure(others, size);
+                measure(kind, size);
             }
         }
     }
@@ -40,13 +45,13 @@ fn main() {
     clippy::disallowed_methods,
     reason = "a measurement needs a clock, and has no runtime to ask for one"
 )]
-fn measure(others: Others, size: usize) {
+fn measure(kind: Kind, size: usize) {
     let start = Instant::now();
-    let file = PolicyFile::new("bench.cedar", &policies(others, size));
-    let set = PolicySet::from_files(vec![file], &BTreeSet::new()).unwrap();
+    let text = if matches!(kind, Kind::Call) { call_policies(size) } else { policies(kind, size) };
+    let set = PolicySet::from_files(vec![PolicyFile::new("bench.cedar", &text)], &BTreeSet::new()).unwrap();
     let load = start.elapsed();
     assert_eq!(set.len(), size);
-    let question = question();
+    let question = if matches!(kind, Kind::Call) { call() } else { question() };
     assert!(set.decide(&question).is_permit());
     let mut batches: Vec<f64> = (0..BATCHES)
         .map(|_| {
@@ -59,11 +64,11 @@ fn measure(others: Others, size: usize) {
         .collect();
     batches.sort_by(f64::total_cmp);
     let median = batches[batches.len() / 2];
-    println!("{others:<15?}  {size:>8}  {:>8}  {median:>10.1}  {:>12.1}", load.as_millis(), batches[0]);
+    println!("{kind:<13?}  {size:>8}  {:>8}  {median:>10.1}  {:>12.1}", load.as_millis(), batches[0]);
 }
 
 /// Five policies about the question, as people write them; the rest about something else.
-fn policies(others: Others, size: usize) -> String {
+fn policies(kind: Kind, size: usize) -> String {
     let mut text = String::new();
     for (number, head) in [
         "permit (principal in Symbolon::Group::\"shop\"",
@@ -83,14 +88,11 @@ fn policies(others: Others, size: usize) -> String {
         );
     }
     for number in 5..size {
-        let (principal, resource) = match others {
-            Others::Resources => {
-                ("principal in Symbolon::Group::\"shop\"".to_owned(), format!("api-{number}"))
-            }
-            Others::Principals => (
-                format!("principal == Symbolon::Workload::\"spiffe://example.com/w/{number}\""),
-                "orders".to_owned(),
-            ),
+        let (principal, resource) = if matches!(kind, Kind::IssueOthers) {
+            let other = format!("principal == Symbolon::Workload::\"spiffe://example.com/w/{number}\"");
+            (other, "orders".to_owned())
+        } else {
+            ("principal in Symbolon::Group::\"shop\"".to_owned(), format!("api-{number}"))
         };
         let _ = writeln!(
             text,
@@ -118,6 +120,57 @@ fn question() -> Question {
             resource: Resource::new(ResourceName::parse("orders").unwrap()),
             scope: Some(Scope::parse("orders:read").unwrap()),
         },
+        context: Context {
+            key_bound: true,
+            source_ip: Some("10.1.2.3".parse().unwrap()),
+            ..Context::at(Timestamp::from_secs(1_800_000_000).unwrap())
+        },
+    }
+}
+
+/// Five policies about the route of the request, the rest about others.
+fn call_policies(size: usize) -> String {
+    let us = "principal == Symbolon::Workload::\"spiffe://example.com/unix/uid/1000\"";
+    let ours = [
+        (
+            format!("permit ({us}"),
+            "context.method == \"GET\" && context.path like \"/orders/*\" && context.scopes.contains(\"orders:read\")",
+        ),
+        (format!("permit ({us}"), "context.method == \"HEAD\""),
+        ("forbid (principal".to_owned(), "context.method == \"DELETE\""),
+        ("forbid (principal".to_owned(), "context.path like \"/orders/secret*\""),
+        ("forbid (principal".to_owned(), "!context.scopes.contains(\"orders:read\")"),
+    ];
+    let mut text = String::new();
+    for (number, (head, condition)) in ours.iter().enumerate() {
+        let about = "action == Symbolon::Action::\"call\", resource == Symbolon::Route::\"orders\"";
+        let _ = writeln!(text, "@id(\"ours-{number}\") {head}, {about}) when {{ {condition} }};");
+    }
+    for number in ours.len()..size {
+        let about =
+            format!("action == Symbolon::Action::\"call\", resource == Symbolon::Route::\"api-{number}\"");
+        let _ = writeln!(
+            text,
+            "@id(\"other-{number}\") permit ({us}, {about}) when {{ context.method == \"GET\" }};"
+        );
+    }
+    text
+}
+
+fn call() -> Question {
+    let id = WorkloadId::parse("spiffe://example.com/unix/uid/1000").unwrap();
+    let mut token = TokenFacts::new(IssuerName::parse("symbolon").unwrap(), id.as_str());
+    token.client_id = Some(id.as_str().to_owned());
+    token.scopes = [Scope::parse("orders:read").unwrap()].into_iter().collect();
+    let request = RequestFacts {
+        method: "GET".to_owned(),
+        path: "/orders/1".to_owned(),
+        host: "orders.example.com".to_owned(),
+    };
+    let domain = TrustDomain::parse("example.com").unwrap();
+    Question {
+        principal: Principal::of_token(&token, Some(&domain)),
+        action: Action::Call { route: RouteName::parse("orders").unwrap(), request, token },
         context: Context {
             key_bound: true,
             source_ip: Some("10.1.2.3".parse().unwrap()),

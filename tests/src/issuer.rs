@@ -67,6 +67,20 @@ impl TestIssuer {
         lines.iter().flat_map(|line| [*line, line_end]).collect()
     }
 
+    /// The private key in PEM (PKCS #8, RFC 5958), for clients that are no part of this program.
+    ///
+    /// # Panics
+    /// If the key cannot be written.
+    #[must_use]
+    pub fn private_pem(&self) -> String {
+        let document = self.key.to_pkcs8v1().unwrap();
+        let body = STANDARD.encode(document.as_ref());
+        let lines: Vec<&str> =
+            body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        let label = "PRIVATE KEY";
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    }
+
     /// The header of an honest token.
     #[must_use]
     pub fn header(&self) -> Value {

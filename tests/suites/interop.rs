@@ -1,11 +1,12 @@
-//! Foreign libraries verify our tokens from our published keys, and refuse them once they were tampered with.
+//! Foreign libraries: verifiers of our tokens (here), and whole OAuth clients (`oauth`).
 //! Not here: josekit, which is linked (`josekit.rs`).
 
+mod oauth;
 mod rotation;
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use symbolon_e2e::dev::Dev;
@@ -24,18 +25,29 @@ async fn npm_jose_verifies_our_tokens_and_refuses_tampered_ones() {
 }
 
 fn pyjwt() -> Command {
-    let python = cache().join("interop-python/bin/python");
-    assert!(python.exists(), "{} is missing: run `scripts/setup tests`", python.display());
-    let mut command = Command::new(&python);
-    command.arg(workspace().join("tests/interop/python/verify.py"));
-    command
+    python("verify.py")
 }
 
 fn npm_jose() -> Command {
+    node("verify.mjs", "jose")
+}
+
+/// A script of `tests/interop/python`, with the packages that `scripts/setup` installs.
+fn python(script: &str) -> Command {
+    let python = cache().join("interop-python/bin/python");
+    assert!(python.exists(), "{} is missing: run `scripts/setup tests`", python.display());
+    let mut command = Command::new(&python);
+    command.arg(workspace().join("tests/interop/python").join(script));
+    command
+}
+
+/// A script of `tests/interop/node`, with the packages that `scripts/setup` installs.
+fn node(script: &str, package: &str) -> Command {
     let packages = cache().join("interop-node");
-    assert!(packages.join("node_modules/jose").exists(), "jose is missing: run `scripts/setup tests`");
+    let is_there = packages.join("node_modules").join(package).exists();
+    assert!(is_there, "{package} is missing: run `scripts/setup tests`");
     let mut command = Command::new("node");
-    command.arg(workspace().join("tests/interop/node/verify.mjs")).env("SYMBOLON_INTEROP_NODE", &packages);
+    command.arg(workspace().join("tests/interop/node").join(script)).env("SYMBOLON_INTEROP_NODE", &packages);
     command
 }
 
@@ -75,9 +87,13 @@ fn tampered(token: &str) -> [String; 3] {
 }
 
 fn run(mut command: Command, token: &str) -> Value {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(token.as_bytes()).unwrap();
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish(piped.spawn().unwrap(), token)
+}
+
+/// Tells a client what to do, and returns the JSON that it prints.
+fn finish(mut child: Child, told: &str) -> Value {
+    child.stdin.take().unwrap().write_all(told.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(said.trim())

@@ -13,7 +13,7 @@ use symbolon_issuers::{IssuerSettings, Issuers};
 use symbolon_jws::JwkSet;
 use symbolon_token::TokenType;
 
-use super::clients::{ClientAttestor, Registered};
+use super::clients::{ClientAttestor, LONGEST_ASSERTION, Registered};
 use super::mapping::{Mapping, Namespace};
 use super::oidc::OidcAttestor;
 use super::unix::{PeerReader, UnixAttestor};
@@ -148,7 +148,13 @@ impl Blueprint {
         let workload = WorkloadId::new(&self.domain, &format!("{CLIENT_NAMESPACE}{}", client.client_id));
         match (keys, workload) {
             (Ok(keys), Ok(workload)) => {
-                let registered = Registered { workload, keys, legacy_audience: client.legacy_audience };
+                let legacy_audience = client.legacy_audience;
+                let max_lifetime = client.max_assertion_lifetime.as_duration();
+                if max_lifetime.is_zero() || max_lifetime > LONGEST_ASSERTION {
+                    let place = format!("{path}.max_assertion_lifetime");
+                    findings.add(place, "assertions live for up to an hour, and not for none");
+                }
+                let registered = Registered { workload, keys, legacy_audience, max_lifetime };
                 if self.clients.insert(client.client_id.clone(), registered).is_some() {
                     findings.add(format!("{path}.client_id"), "another client has this id");
                 }

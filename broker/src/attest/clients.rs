@@ -20,7 +20,7 @@ use crate::refusal::Refusal;
 use crate::store::Use;
 
 /// An assertion that lives longer would have to be remembered as used for longer.
-const LONGEST_ASSERTION: Duration = Duration::from_mins(10);
+pub(super) const LONGEST_ASSERTION: Duration = Duration::from_hours(1);
 
 /// Checks assertions of registered clients.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub(super) struct Registered {
     pub(super) workload: WorkloadId,
     pub(super) keys: JwkSet,
     pub(super) legacy_audience: bool,
+    pub(super) max_lifetime: Duration,
 }
 
 /// What expressions may name of a registered client.
@@ -92,7 +93,7 @@ impl ClientAttestor {
                 AudienceRule::Sole(issuer)
             },
             token_types: &[TokenType::Jwt, TokenType::ClientAuthentication, TokenType::Absent],
-            max_lifetime: LONGEST_ASSERTION,
+            max_lifetime: client.max_lifetime,
             leeway: DEFAULT_LEEWAY,
             required: &[RequiredClaim::TokenId],
         };

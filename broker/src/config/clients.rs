@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use symbolon_config::HumanDuration;
 use symbolon_identity::ClientId;
 
 /// A client that authenticates with a key of its own (`private_key_jwt`, RFC 7523 §2.2). Its workload is
@@ -24,4 +25,11 @@ pub struct ClientConfig {
     /// Also accepts the token endpoint's URL as the audience, as older clients send it.
     #[serde(default)]
     pub legacy_audience: bool,
+    /// How long its assertions may live, at most an hour: some libraries sign for an hour and cannot be told otherwise.
+    #[serde(default = "ten_minutes")]
+    pub max_assertion_lifetime: HumanDuration,
+}
+
+fn ten_minutes() -> HumanDuration {
+    HumanDuration::from_secs(600)
 }

@@ -228,13 +228,17 @@ pub(super) fn method_not_allowed() -> Response {
 /// What each 401 says of how to authenticate (RFC 9110 §15.5.2). A client that sent an `Authorization` header is
 /// answered in its own scheme (RFC 6749 §5.2). For the others there is no scheme that means a client assertion in
 /// the form; `Bearer` makes no browser ask for a password.
-fn challenge(refusal: &Refusal) -> &'static str {
+fn challenge(refusal: &Refusal, face: &Face) -> Option<HeaderValue> {
     let scheme = if let Refusal::AuthorizationHeader(scheme) = refusal { *scheme } else { Scheme::Other };
-    match scheme {
-        Scheme::Basic => "Basic realm=\"symbolon\"",
-        Scheme::Dpop => "DPoP realm=\"symbolon\"",
-        Scheme::Bearer | Scheme::Other => "Bearer realm=\"symbolon\"",
-    }
+    let scheme = match scheme {
+        Scheme::Basic => "Basic",
+        Scheme::Dpop => "DPoP",
+        Scheme::Bearer | Scheme::Other => "Bearer",
+    };
+    // Some libraries look at nothing else once there is a challenge, so that it says what the body says.
+    let (error, reason) = (face.error, face.reason);
+    let text = format!("{scheme} realm=\"symbolon\", error=\"{error}\", error_description=\"{reason}\"");
+    HeaderValue::try_from(text).ok()
 }
 
 /// RFC 6749 §5.1.
@@ -277,9 +281,11 @@ fn unrecorded(error: LedgerError) -> Face {
 
 /// A refusal; if it is a 401, with what it takes.
 fn challenged(refusal: &Refusal, id: Option<&DecisionId>) -> Response {
-    let mut response = refused(face(refusal), id);
-    if response.status() == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge(refusal)));
+    let face = face(refusal);
+    let challenge = (face.status == StatusCode::UNAUTHORIZED).then(|| challenge(refusal, &face)).flatten();
+    let mut response = refused(face, id);
+    if let Some(challenge) = challenge {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response
 }

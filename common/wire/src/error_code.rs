@@ -1,6 +1,8 @@
 //! OAuth errors as they are sent.
 //! Not here: which refusal becomes which error; the broker's one map says that.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use symbolon_identity::{DecisionId, ReasonCode};
 
@@ -30,6 +32,13 @@ pub enum ErrorCode {
     UnsupportedTokenType,
     /// RFC 9449 §8.
     UseDpopNonce,
+}
+
+/// As it is sent.
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// A refusal of the token endpoint (RFC 6749 §5.2) with our two additions.
@@ -70,6 +79,11 @@ impl OAuthError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_shown_as_it_is_sent() {
+        assert_eq!(ErrorCode::InvalidDpopProof.to_string(), "invalid_dpop_proof");
+    }
 
     #[test]
     fn the_description_starts_with_the_reason_code() {
