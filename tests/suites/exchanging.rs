@@ -226,3 +226,12 @@ async fn the_metadata_names_the_grant_and_the_endpoints() {
         assert_eq!(document[member], format!("{}/oauth2/{path}", exchanging.broker.url));
     }
 }
+
+#[tokio::test]
+async fn the_answer_says_how_long_the_token_lives() {
+    let exchanging = Exchanging::start().await;
+    let answer = exchanging.pass_on(0, &exchanging.front_token().await, BACK).await;
+    let left = claims(&answer.text("access_token"))["exp"].as_u64().unwrap().saturating_sub(now());
+    let said = answer.json()["expires_in"].as_u64().unwrap();
+    assert!(left > 0 && said.abs_diff(left) <= 2, "{said} against {left}");
+}

@@ -28,9 +28,9 @@ impl Metadata {
             issuer: issuer.clone(),
             jwks_uri: issuer.join(paths::JWKS),
             token_endpoint: Some(token_endpoint(issuer)),
-            // As the Kubernetes API server publishes them: required by the document, without an endpoint to use them.
             introspection_endpoint: Some(issuer.join(paths::INTROSPECT)),
             revocation_endpoint: Some(issuer.join(paths::REVOKE)),
+            // As the Kubernetes API server publishes them: required by the document, without an endpoint to use them.
             response_types_supported: words(&["id_token"]),
             subject_types_supported: words(&["public"]),
             id_token_signing_alg_values_supported: signing.iter().map(ToString::to_string).collect(),

@@ -22,7 +22,7 @@ impl Exchanging {
     }
 
     /// Asks for a token as one of the registered clients, with a proof of a key.
-    async fn proving(&self, client: usize, key: &ProofKey, fields: &[(&str, &str)]) -> Answer {
+    pub(super) async fn proving(&self, client: usize, key: &ProofKey, fields: &[(&str, &str)]) -> Answer {
         let target = format!("{}/oauth2/token", self.broker.url);
         let request = ProofRequest { method: "POST", target_uri: &target, access_token: None, nonce: None };
         let proof = key.prove(&request, Timestamp::from_secs(now()).unwrap()).unwrap();
@@ -234,4 +234,32 @@ async fn a_revoked_token_of_another_issuer_buys_nothing_more() {
     let answer = exchanging.pass_on(0, &stolen, BACK).await;
     assert_refused("a revoked user token", &answer, "invalid_request", "revoked");
     assert_eq!(exchanging.pass_on(0, &other, BACK).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_actor_token_has_its_type_and_a_type_its_token() {
+    let exchanging = Exchanging::start().await;
+    let subject = exchanging.front_token().await;
+    let given =
+        [("subject_token", subject.as_str()), ("subject_token_type", ACCESS_TOKEN), ("resource", BACK)];
+    for half in [("actor_token", subject.as_str()), ("actor_token_type", ACCESS_TOKEN)] {
+        let answer = exchanging.exchange(0, &[&given[..], &[half]].concat()).await;
+        assert_refused(half.0, &answer, "invalid_request", "malformed_request");
+    }
+    let saml = "urn:ietf:params:oauth:token-type:saml2";
+    let other = [("actor_token", subject.as_str()), ("actor_token_type", saml)];
+    let answer = exchanging.exchange(0, &[&given[..], &other].concat()).await;
+    assert_refused("another type", &answer, "unsupported_token_type", "unsupported_token_type");
+}
+
+#[tokio::test]
+async fn what_is_no_identity_does_not_come_through_in_act() {
+    let exchanging = Exchanging::start().await;
+    let token = exchanging.user_token(|claims| {
+        claims["act"] = json!({"sub": "agent", "exp": 1, "nbf": now() + 900, "aud": BACK, "scope": "all", "admin": true});
+    });
+    let answer = exchanging.pass_on(0, &token, BACK).await;
+    assert_eq!(answer.status, 200, "times within `act` mean nothing: {}", said(&answer));
+    let after = claims(&answer.text("access_token"));
+    assert_eq!(after["act"]["act"], json!({"sub": "agent", "iss": exchanging.users.url}));
 }

@@ -6,7 +6,7 @@ use symbolon_e2e::issuer::{KEY_ID, TestIssuer, decode, encode};
 use symbolon_e2e::machine::now;
 use tokio::task::JoinSet;
 
-use super::{Issuing, assert_refused, claims};
+use super::{Issuing, JWT_BEARER, assert_refused, claims};
 
 #[tokio::test]
 async fn an_assertion_buys_once() {
@@ -151,4 +151,44 @@ async fn an_access_token_of_ours_is_no_assertion() {
     assert_eq!(claims(&token)["iss"], issuing.broker.url);
     let answer = issuing.present(&token).await;
     assert_eq!((answer.status, answer.text("error").as_str()), (401, "invalid_client"));
+}
+
+#[tokio::test]
+async fn another_type_of_assertion_or_two_buy_nothing() {
+    let issuing = Issuing::start().await;
+    let (one, two) = (issuing.assertion(), issuing.assertion());
+    let kind = ("client_assertion_type", JWT_BEARER);
+    let saml = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer");
+    for (what, fields, error) in [
+        ("another type", vec![saml, ("client_assertion", one.as_str())], "invalid_client"),
+        ("no type", vec![("client_assertion", one.as_str())], "invalid_request"),
+        ("no assertion", vec![kind], "invalid_request"),
+        (
+            "two",
+            vec![kind, ("client_assertion", one.as_str()), ("client_assertion", two.as_str())],
+            "invalid_request",
+        ),
+    ] {
+        let answer = issuing.tcp(&fields).await;
+        assert_eq!(answer.text("error"), error, "{what}: {}", String::from_utf8_lossy(&answer.body));
+        assert!(answer.status == 400 || answer.status == 401, "{what}");
+    }
+    assert_eq!(issuing.present(&one).await.status, 200, "it was not used up");
+}
+
+#[tokio::test]
+async fn a_client_id_beside_it_is_the_same_clients() {
+    let issuing = Issuing::start().await;
+    for (client_id, status) in
+        [(super::CLIENT, 200), ("spiffe://test.example/client/tester", 200), ("somebody", 401)]
+    {
+        let assertion = issuing.assertion();
+        let fields = [
+            ("client_assertion_type", JWT_BEARER),
+            ("client_assertion", assertion.as_str()),
+            ("client_id", client_id),
+        ];
+        let answer = issuing.tcp(&fields).await;
+        assert_eq!(answer.status, status, "{client_id}: {}", String::from_utf8_lossy(&answer.body));
+    }
 }
