@@ -2,6 +2,7 @@
 //! Not here: josekit, which is linked (`josekit.rs`).
 
 mod oauth;
+mod oauthlib;
 mod rotation;
 
 use std::io::Write as _;
@@ -24,8 +25,26 @@ async fn npm_jose_verifies_our_tokens_and_refuses_tampered_ones() {
     foreign_client(npm_jose).await;
 }
 
+#[tokio::test]
+async fn joserfc_verifies_our_tokens_and_refuses_tampered_ones() {
+    foreign_client(joserfc).await;
+}
+
+#[tokio::test]
+async fn jwcrypto_verifies_our_tokens_and_refuses_tampered_ones() {
+    foreign_client(jwcrypto).await;
+}
+
 fn pyjwt() -> Command {
     python("verify.py")
+}
+
+fn joserfc() -> Command {
+    python("verify_joserfc.py")
+}
+
+fn jwcrypto() -> Command {
+    python("verify_jwcrypto.py")
 }
 
 fn npm_jose() -> Command {

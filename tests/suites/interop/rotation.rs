@@ -51,6 +51,16 @@ async fn pyjwt_follows_a_rotation_of_every_algorithm() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joserfc_follows_a_rotation_of_every_algorithm() {
+    follow(super::joserfc()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jwcrypto_follows_a_rotation_of_every_algorithm() {
+    follow(super::jwcrypto()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn npm_jose_follows_a_rotation_of_every_algorithm() {
     follow(super::npm_jose()).await;
 }
@@ -77,6 +87,19 @@ async fn follow(command: Command) {
     for token in &new {
         for tampered in super::tampered(token) {
             assert_eq!(verifier.verify(&tampered)["verified"], false, "{tampered}");
+        }
+    }
+}
+
+/// A `kid` is the thumbprint of its key (RFC 7638), by their reckoning too.
+#[tokio::test]
+async fn foreign_libraries_name_every_key_as_we_do() {
+    let ring = Ring::start(300, BY_HAND).await;
+    for command in [super::joserfc(), super::jwcrypto()] {
+        let mut verifier = Verifier::start(command, &ring);
+        for algorithm in ALGORITHMS {
+            let token = ring.token(algorithm).await;
+            assert_eq!(verifier.verify(&token)["thumbprint"], key_id(&token), "{algorithm}");
         }
     }
 }
