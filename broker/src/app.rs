@@ -287,9 +287,10 @@ impl Service {
                 store: Arc::clone(&store),
                 clock: Arc::clone(&foundation.clock),
             });
+            let unrecorded = Arc::clone(&foundation.unrecorded);
             let desk = foundation.key_desk.clone();
             let router = routes::admin(
-                Arc::new(Decisions { store, policies, operators }),
+                Arc::new(Decisions { store, unrecorded, policies, operators }),
                 revocations,
                 Arc::new(KeysRoute { desk, operators }),
             );

@@ -15,6 +15,7 @@ use crate::refusal::Refusal;
 use crate::repeats::{Repeated, Repeats};
 use crate::routes::error::face;
 use crate::store::{Conflict, Entry, Keep, Ledger, LedgerError, Verdict};
+use crate::unrecorded::{Stranger, Unrecorded};
 
 /// Puts outcomes on record.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct Audit {
     pub(crate) ledger: Ledger,
     pub(crate) strangers: std::sync::Arc<RefusalCounters>,
     pub(crate) repeats: std::sync::Arc<Repeats>,
+    pub(crate) unrecorded: std::sync::Arc<Unrecorded>,
     pub(crate) metrics: TokenMetrics,
 }
 
@@ -122,6 +124,7 @@ impl Audit {
         self.metrics.count_failed(&record.failed_policies);
         let whom = Repeated::of(&record);
         let keep = self.keep(&whom, record.reason);
+        let repeated = (keep != Keep::ALL).then(|| record.clone());
         let entry = if keep == Keep::ALL {
             Entry::Decision { uses, record: Box::new(record) }
         } else {
@@ -132,6 +135,12 @@ impl Audit {
             Ok(Verdict::Conflict(conflict)) => (Err(Refusal::Conflict(conflict)), keep.as_conflict),
             Err(source) => return Err(AuditError::NotRecorded { id, source }),
         };
+        if let (false, Some(mut record)) = (is_recorded, repeated) {
+            if let Err(Refusal::Conflict(conflict)) = &answer {
+                record.refuse(conflict.reason(), conflict.stage());
+            }
+            self.unrecorded.keep_caller(record);
+        }
         let reason = answer.as_ref().err().map(|refusal| face(refusal).reason);
         if let Some(reason) = reason {
             self.repeats.count(&whom, reason, is_recorded);
@@ -164,6 +173,7 @@ impl Audit {
         self.metrics.count(Some(reason));
         let detail = crate::error_chain(&refusal);
         tracing::debug!(event.name = "token.turned_away", reason = reason.as_str(), decision.id = %id, detail, "refused");
+        self.unrecorded.keep_stranger(Stranger::new(id.clone(), source, &refusal, now));
         Audited { id, answer: Err(refusal) }
     }
 }

@@ -32,6 +32,7 @@ mod revoke;
 mod routes;
 mod store;
 mod subject;
+mod unrecorded;
 mod upkeep;
 
 pub use app::{Addresses, App, StartError};

@@ -15,7 +15,7 @@ use crate::mint::{Minted, TokenNote};
 use crate::policies::FailedPolicy;
 use crate::presented::Presented;
 use crate::proofs::ProvedKey;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, StageName};
 use crate::store::Use;
 use crate::subject::VerifiedSubject;
 
@@ -30,6 +30,9 @@ pub(crate) struct DecisionRecord {
     pub(crate) outcome: Outcome,
     /// Why, unless it was allowed.
     pub(crate) reason: Option<ReasonCode>,
+    /// The stage at which it ended, unless it was allowed. Older records lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stage: Option<StageName>,
     /// One sentence for operators.
     pub(crate) detail: Option<String>,
     /// Who asked, with all that was attested.
@@ -100,6 +103,7 @@ impl Receipt {
             time: now,
             outcome: Outcome::Refused,
             reason: None,
+            stage: None,
             detail: None,
             caller: attested.principal(std::collections::BTreeSet::new()),
             method: attested.method(),
@@ -151,7 +155,7 @@ impl Receipt {
 
     /// Notes the refusal.
     pub(crate) fn refuse(&mut self, refusal: &Refusal, reason: ReasonCode) {
-        self.record.refuse(reason);
+        self.record.refuse(reason, refusal.stage());
         self.record.detail = Some(crate::error_chain(refusal));
         if let Some(denial) = refusal.denial() {
             self.record.deny(denial);
@@ -173,9 +177,10 @@ pub(crate) fn actor(caller: &Caller) -> Actor {
 
 impl DecisionRecord {
     /// Turns it into a refusal, whatever it was.
-    pub(crate) fn refuse(&mut self, reason: ReasonCode) {
+    pub(crate) fn refuse(&mut self, reason: ReasonCode, stage: StageName) {
         self.outcome = Outcome::Refused;
         self.reason = Some(reason);
+        self.stage = Some(stage);
         self.detail = None;
         self.token = None;
         self.policies.clear();

@@ -1,6 +1,8 @@
 //! Every way in which the token endpoint says no.
 //! Not here: what it says to the caller; `routes::error` has the one map for that.
 
+mod stage;
+
 use std::time::Duration;
 
 use symbolon_identity::{GroupName, ProviderName};
@@ -15,6 +17,8 @@ use crate::claims::ClaimError;
 use crate::own_tokens::OwnTokenError;
 use crate::store::Conflict;
 use crate::subject::{PresentedError, SubjectError};
+
+pub(crate) use stage::StageName;
 
 /// Why no token is issued.
 #[derive(Debug, thiserror::Error)]

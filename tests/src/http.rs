@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where a request goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
     /// A port.
     Tcp(SocketAddr),
@@ -152,6 +152,7 @@ impl Answer {
 #[derive(Debug)]
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
+    place: Place,
     host: String,
     /// Drives the connection, and ends with it.
     _driver: JoinSet<()>,
@@ -168,15 +169,16 @@ impl Connection {
             Place::Tcp(address) => {
                 let stream = TcpStream::connect(address).await.map_err(failed)?;
                 stream.set_nodelay(true).map_err(failed)?;
-                Self::over(stream, address.to_string()).await
+                Self::over(stream, place, address.to_string()).await
             }
             Place::Unix(path) => {
-                Self::over(UnixStream::connect(path).await.map_err(failed)?, "localhost".to_owned()).await
+                let stream = UnixStream::connect(path).await.map_err(failed)?;
+                Self::over(stream, place, "localhost".to_owned()).await
             }
         }
     }
 
-    async fn over<S>(stream: S, host: String) -> Result<Self, String>
+    async fn over<S>(stream: S, place: &Place, host: String) -> Result<Self, String>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -184,7 +186,7 @@ impl Connection {
         let (sender, connection) = handshake.map_err(|error| error.to_string())?;
         let mut driver = JoinSet::new();
         driver.spawn(async move { drop(connection.await) });
-        Ok(Self { sender, host, _driver: driver })
+        Ok(Self { sender, place: place.clone(), host, _driver: driver })
     }
 
     /// Sends a request and reads the answer to its end.
@@ -203,9 +205,12 @@ impl Connection {
             let (head, body) =
                 self.sender.send_request(request).await.map_err(|error| error.to_string())?.into_parts();
             let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
-            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+            Ok::<_, String>(Answer { status: head.status.as_u16(), headers: head.headers, body })
         };
-        tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| "no answer in time".to_owned())?
+        let answer =
+            tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| "no answer in time".to_owned())??;
+        crate::refusals::note(&self.place, &answer);
+        Ok(answer)
     }
 }
 

@@ -11,5 +11,6 @@ pub mod jwks;
 pub mod machine;
 pub mod process;
 pub mod programs;
+pub mod refusals;
 pub mod ring;
 pub mod sockets;

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::http::{Call, Place};
 use crate::machine::{free_address, uid};
 use crate::process::{Process, wait_for};
+use crate::refusals;
 
 const START: Duration = Duration::from_secs(20);
 
@@ -59,6 +60,7 @@ impl Gateway {
     /// # Panics
     /// If it does not start.
     pub async fn restart(&mut self) {
+        refusals::forget(&[Place::Tcp(self.address)]);
         self.process =
             Process::program("symbolon-gateway", "serve", &self.folder.path().join("gateway.yaml"));
         alive(&mut self.process, self.admin).await;
@@ -70,6 +72,14 @@ impl Gateway {
     /// If it does not in time.
     pub async fn ready(&self) {
         ready(self.admin).await;
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let admin = self.folder.path().join("admin.sock");
+        let is_running = self.process.is_running();
+        refusals::assert_explained("symbolon-gateway", is_running, &[Place::Tcp(self.address)], &admin);
     }
 }
 
@@ -141,9 +151,16 @@ impl Broker {
     /// # Panics
     /// If it does not start.
     pub async fn restart(&mut self) {
+        refusals::forget(&self.places());
         self.process = Process::program("symbolon-broker", "serve", &self.folder.path().join("broker.yaml"));
         alive(&mut self.process, self.admin).await;
         ready(self.admin).await;
+    }
+
+    /// Where it answers others than operators.
+    #[must_use]
+    pub fn places(&self) -> [Place; 2] {
+        [Place::Tcp(self.address), Place::Unix(self.socket())]
     }
 
     /// The attestation socket.
@@ -156,6 +173,13 @@ impl Broker {
     #[must_use]
     pub fn admin_socket(&self) -> PathBuf {
         self.folder.path().join("admin.sock")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let is_running = self.process.is_running();
+        refusals::assert_explained("symbolon-broker", is_running, &self.places(), &self.admin_socket());
     }
 }
 

@@ -8,6 +8,7 @@ mod deploy;
 mod descriptors;
 mod dev;
 mod exchanging;
+mod explained;
 mod interop;
 mod issuing;
 mod josekit;

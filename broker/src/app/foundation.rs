@@ -24,6 +24,7 @@ use crate::plan::Plan;
 use crate::repeats::Repeats;
 use crate::revoke::Revocations;
 use crate::store::{Entry, Ledger, SqliteStore, Store};
+use crate::unrecorded::Unrecorded;
 use crate::upkeep::Upkeep;
 
 /// So many kinds of refused strangers are told apart within ten seconds.
@@ -41,6 +42,8 @@ pub(super) struct Foundation {
     pub(super) key_desk: KeyDesk,
     pub(super) revocations: Arc<Revocations>,
     pub(super) strangers: Arc<RefusalCounters>,
+    /// What is refused without a record.
+    pub(super) unrecorded: Arc<Unrecorded>,
     pub(super) repeats: Arc<Repeats>,
     lifecycle: Lifecycle,
 }
@@ -80,7 +83,19 @@ impl Foundation {
         }
         .start(lifecycle);
         let lifecycle = lifecycle.clone();
-        Ok(Self { clock, store, ledger, keys, key_desk, revocations, strangers, repeats, lifecycle })
+        let unrecorded = Arc::default();
+        Ok(Self {
+            clock,
+            store,
+            ledger,
+            keys,
+            key_desk,
+            revocations,
+            strangers,
+            unrecorded,
+            repeats,
+            lifecycle,
+        })
     }
 
     /// Puts the start on record. A broker that cannot do that could not answer anything.
@@ -99,6 +114,7 @@ impl Foundation {
             ledger: self.ledger.clone(),
             strangers: Arc::clone(&self.strangers),
             repeats: Arc::clone(&self.repeats),
+            unrecorded: Arc::clone(&self.unrecorded),
             metrics: metrics.clone(),
         }
     }

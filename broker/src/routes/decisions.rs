@@ -5,6 +5,7 @@ mod document;
 mod own;
 mod sources;
 mod stages;
+mod stranger;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use super::operators::{Operators, problem};
 use crate::policies::Policies;
 use crate::record::DecisionRecord;
 use crate::store::{Store, StoreError};
+use crate::unrecorded::{Remembered, Unrecorded};
 
 pub(crate) use own::OwnDecisions;
 
@@ -32,6 +34,8 @@ const MAX_RECENT: u32 = 200;
 pub(crate) struct Decisions {
     /// Where decisions are kept.
     pub(crate) store: Arc<dyn Store>,
+    /// What was refused lately without a record.
+    pub(crate) unrecorded: Arc<Unrecorded>,
     /// The policies in force.
     pub(crate) policies: Arc<Policies>,
     /// Who may ask.
@@ -87,10 +91,14 @@ impl Decisions {
         };
         match self.store.decision(&id).await {
             Ok(Some(record)) => self.explain(record).await,
-            Ok(None) => problem(
-                StatusCode::NOT_FOUND,
-                "no decision of this id is kept: refusals before attestation, and those that a caller gets many times within ten seconds, are only counted",
-            ),
+            Ok(None) => match self.unrecorded.find(&id) {
+                Some(Remembered::Caller(record)) => self.explain(*record).await,
+                Some(Remembered::Stranger(stranger)) => Json(stranger::document(&stranger)).into_response(),
+                None => problem(
+                    StatusCode::NOT_FOUND,
+                    "no decision of this id is kept: of refusals before attestation, and of those that a caller gets many times within ten seconds, only the latest are remembered, until a restart",
+                ),
+            },
             Err(error) => unread(&error),
         }
     }

@@ -6,23 +6,19 @@ use symbolon_wire::{Outcome, Stage, StageOutcome};
 
 use crate::policies::CurrentSet;
 use crate::record::DecisionRecord;
+use crate::refusal::StageName;
 
 /// So much of a fingerprint tells sets apart for people.
 const SHORT: usize = 8;
 
 /// All stages.
 pub(super) fn stages(record: &DecisionRecord, policies: &CurrentSet) -> Vec<Stage> {
-    let details = [
-        ("received", Some(received(record))),
-        ("evidence", Some(evidence(record))),
-        ("caller", Some(caller(record))),
-        ("target", target(record)),
-        ("policy", policy(record, policies)),
-        ("token", token(record)),
-    ];
     let stop = stopped_by(record);
+    let is_exchange =
+        record.exchange.is_some() || matches!(stop, Some(StageName::Subject | StageName::Actor));
     let mut reached = true;
-    let stage = |(name, detail): (&str, Option<String>)| {
+    let stage = |name: StageName| {
+        let detail = detail(name, record, policies);
         let stops = stop == Some(name);
         let outcome = match (stops, reached) {
             (true, _) => StageOutcome::Stopped,
@@ -31,22 +27,44 @@ pub(super) fn stages(record: &DecisionRecord, policies: &CurrentSet) -> Vec<Stag
         };
         let detail = if reached { detail } else { None };
         reached &= !stops;
-        let why = stops.then(|| record.detail.clone()).flatten();
-        Stage { detail: why.or(detail), ..Stage::new(name, outcome) }
+        let advice = || record.reason.map(|reason| reason.advice().to_owned());
+        let why = stops.then(|| record.detail.clone().or_else(advice)).flatten();
+        Stage { detail: why.or(detail), ..Stage::new(name.as_str(), outcome) }
     };
-    details.into_iter().map(stage).collect()
+    let of_exchange = |name: &StageName| matches!(name, StageName::Subject | StageName::Actor);
+    StageName::ALL.into_iter().filter(|name| is_exchange || !of_exchange(name)).map(stage).collect()
+}
+
+fn detail(name: StageName, record: &DecisionRecord, policies: &CurrentSet) -> Option<String> {
+    match name {
+        StageName::Received => Some(received(record)),
+        StageName::Evidence => Some(evidence(record)),
+        StageName::Caller => Some(caller(record)),
+        StageName::Subject => subject(record),
+        StageName::Actor => actors(record),
+        StageName::Target => target(record),
+        StageName::Policy => policy(record, policies),
+        StageName::Token => token(record),
+    }
 }
 
 /// The stage that a refusal of an attested caller comes from.
-fn stopped_by(record: &DecisionRecord) -> Option<&'static str> {
+fn stopped_by(record: &DecisionRecord) -> Option<StageName> {
+    if record.outcome == Outcome::Allowed {
+        return None;
+    }
+    record.stage.or_else(|| inferred(record))
+}
+
+/// The stage of a record from before it was noted.
+fn inferred(record: &DecisionRecord) -> Option<StageName> {
     match (record.outcome, record.reason?) {
-        (Outcome::Allowed, _) => None,
-        (Outcome::Denied, _) | (_, ReasonCode::Denied | ReasonCode::Undetermined) => Some("policy"),
-        (_, ReasonCode::EvidenceReplayed | ReasonCode::EvidenceKeyMismatch) => Some("evidence"),
-        (_, ReasonCode::GroupUndetermined) => Some("caller"),
-        (_, ReasonCode::ProofReplayed) => Some("received"),
-        _ if record.questions.is_empty() => Some("target"),
-        _ => Some("token"),
+        (Outcome::Denied, _) | (_, ReasonCode::Denied | ReasonCode::Undetermined) => Some(StageName::Policy),
+        (_, ReasonCode::EvidenceReplayed | ReasonCode::EvidenceKeyMismatch) => Some(StageName::Evidence),
+        (_, ReasonCode::GroupUndetermined) => Some(StageName::Caller),
+        (_, ReasonCode::ProofReplayed) => Some(StageName::Received),
+        _ if record.questions.is_empty() => Some(StageName::Target),
+        _ => Some(StageName::Token),
     }
 }
 
@@ -67,6 +85,17 @@ fn caller(record: &DecisionRecord) -> String {
     let groups: Vec<&str> = record.caller.groups.iter().map(AsRef::as_ref).collect();
     let groups = if groups.is_empty() { "no group".to_owned() } else { groups.join(", ") };
     format!("{}, in {groups}", record.caller.id)
+}
+
+fn subject(record: &DecisionRecord) -> Option<String> {
+    let exchange = record.exchange.as_ref()?;
+    Some(format!("{} of {}", exchange.subject, exchange.issuer))
+}
+
+fn actors(record: &DecisionRecord) -> Option<String> {
+    let actors = &record.exchange.as_ref()?.actors;
+    let earlier = if actors.is_empty() { "nobody".to_owned() } else { actors.join(", ") };
+    Some(format!("the subject's token names {earlier}"))
 }
 
 fn target(record: &DecisionRecord) -> Option<String> {

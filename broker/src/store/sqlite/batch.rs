@@ -109,7 +109,7 @@ async fn put_decision(
     let (verdict, is_kept) = match conflict {
         None => (Verdict::Recorded, keep.as_meant),
         Some(conflict) => {
-            record.refuse(conflict.reason());
+            record.refuse(conflict.reason(), conflict.stage());
             (Verdict::Conflict(conflict), keep.as_conflict)
         }
     };

@@ -22,6 +22,7 @@ fn record(number: u8, time: Timestamp) -> DecisionRecord {
         time,
         outcome: Outcome::Allowed,
         reason: None,
+        stage: None,
         detail: None,
         caller: Workload::new(workload, "p".parse().unwrap(), Assurance::Signed),
         method: Method::Oidc,
