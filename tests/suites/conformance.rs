@@ -1,6 +1,8 @@
 //! Which test shows which requirement of which RFC: `tests/conformance/*.txt` becomes `docs/conformance.md`.
 //! Not here: the tests themselves.
 
+mod reasons;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -48,6 +50,15 @@ enum Shown {
     DoesNotApply(String),
 }
 
+impl Shown {
+    fn parse(text: &str) -> Self {
+        match text.strip_prefix("n/a: ") {
+            Some(reason) => Self::DoesNotApply(reason.to_owned()),
+            None => Self::Tests(text.split(", ").map(str::to_owned).collect()),
+        }
+    }
+}
+
 struct Document {
     title: String,
     rows: Vec<Row>,
@@ -67,10 +78,7 @@ fn row(line: &str) -> Row {
         panic!("four cells, parted by ` | `: {line}")
     };
     assert!(["MUST", "SHOULD", "MAY"].contains(&level), "{line}");
-    let shown_by = match shown_by.strip_prefix("n/a: ") {
-        Some(reason) => Shown::DoesNotApply(reason.to_owned()),
-        None => Shown::Tests(shown_by.split(", ").map(str::to_owned).collect()),
-    };
+    let shown_by = Shown::parse(shown_by);
     Row {
         section: section.to_owned(),
         level: level.to_owned(),
@@ -90,20 +98,18 @@ fn page() -> String {
         );
         for Row { section, level, requirement, shown_by } in rows {
             let link = format!("[{section}](https://www.rfc-editor.org/rfc/rfc{number}#section-{section})");
-            let shown = match shown_by {
-                Shown::Tests(tests) => tests.iter().map(|test| shown(test)).collect::<Vec<_>>().join("<br>"),
-                Shown::DoesNotApply(reason) => format!("does not apply: {reason}"),
-            };
+            let shown = shown(&shown_by);
             let _ = writeln!(page, "| {link} | {level} | {requirement} | {shown} |");
         }
     }
     page
 }
 
-fn shown(test: &str) -> String {
-    match test.strip_prefix("unit:") {
-        Some(unit) => format!("`{unit}`"),
-        None => format!("`{test}`"),
+fn shown(shown_by: &Shown) -> String {
+    let name = |test: &String| format!("`{}`", test.trim_start_matches("unit:"));
+    match shown_by {
+        Shown::Tests(tests) => tests.iter().map(name).collect::<Vec<_>>().join("<br>"),
+        Shown::DoesNotApply(reason) => format!("does not apply: {reason}"),
     }
 }
 
@@ -133,6 +139,23 @@ fn has_test(folder: &Path, name: &str) -> bool {
     })
 }
 
+fn exists(test: &str, suites: &BTreeSet<String>) -> bool {
+    match test.strip_prefix("unit:").and_then(|unit| unit.split_once(' ')) {
+        Some((folder, function)) => has_test(&workspace().join(folder), function),
+        None => suites.contains(test),
+    }
+}
+
+/// Checks that a page is what is made of other files, after writing it if `scripts/pages` asks for that.
+fn assert_made(page: &str, made: &str) {
+    let path = workspace().join(page);
+    if std::env::var_os("SYMBOLON_WRITE_PAGES").is_some() {
+        std::fs::write(&path, made).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == made, "{page} is not what `scripts/pages` writes: run it");
+}
+
 #[test]
 fn every_row_names_tests_that_exist() {
     let suites = suites();
@@ -140,11 +163,7 @@ fn every_row_names_tests_that_exist() {
         for row in read(name).rows {
             let Shown::Tests(tests) = row.shown_by else { continue };
             for test in tests {
-                let exists = match test.strip_prefix("unit:").and_then(|unit| unit.split_once(' ')) {
-                    Some((folder, function)) => has_test(&workspace().join(folder), function),
-                    None => suites.contains(&test),
-                };
-                assert!(exists, "{name} §{}: there is no test `{test}`", row.section);
+                assert!(exists(&test, &suites), "{name} §{}: there is no test `{test}`", row.section);
             }
         }
     }
@@ -161,10 +180,5 @@ fn every_section_that_concerns_us_has_a_row() {
 
 #[test]
 fn the_page_is_made_of_the_requirements() {
-    let (path, page) = (workspace().join(PAGE), page());
-    if std::env::var_os("SYMBOLON_WRITE_PAGES").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "{PAGE} is not what `scripts/pages` writes: run it");
+    assert_made(PAGE, &page());
 }

@@ -97,6 +97,24 @@ async fn a_forbid_is_shown_with_its_owner_and_what_would_lift_it() {
 }
 
 #[tokio::test]
+async fn a_forbid_that_cannot_be_evaluated_is_named_with_its_error() {
+    let judging = Judging::start("").await;
+    let text = "@id(\"overflows\") forbid (principal, action == Symbolon::Action::\"issue\", resource) \
+                when { principal has unix && principal.unix.uid + 9223372036854775807 + 1 > 0 };";
+    let before = judging.loaded().await;
+    fs::write(judging.policies().join("overflows.cedar"), text).unwrap();
+    judging.reaches("symbolon_broker_policies", before + 1).await;
+    let refused = judging.ask("notes:read").await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text("error_description").starts_with("undetermined:"), "{}", refused.json());
+    let run = judging.symbolon(&["explain", &refused.text("decision_id"), "-o", "json"]);
+    let document: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(stages(&document)[4], ("policy".to_owned(), "stopped".to_owned()), "{document}");
+    let shown = document["forbids"].to_string();
+    assert!(shown.contains("overflows") && shown.contains("error: "), "{document}");
+}
+
+#[tokio::test]
 async fn a_workload_may_read_its_own_decision_and_nothing_of_the_policies() {
     let judging = Judging::start("").await;
     let id = judging.ask("notes:write").await.text("decision_id");
