@@ -6,6 +6,7 @@ mod foundation;
 mod rehearsal;
 mod sockets;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use symbolon_daemon::{Ended, Lifecycle, Readiness, Registry};
 use symbolon_http::admin::Admin;
 use symbolon_http::server::{Bound, Limits, Server, ServerMetrics};
-use symbolon_identity::{Audience, IssuerUrl};
+use symbolon_identity::{Audience, ClientId, IssuerUrl, WorkloadId};
 use symbolon_wire::paths;
 
 use crate::attest::Attestors;
@@ -191,6 +192,8 @@ fn inspector(
 struct Service {
     public: Public,
     policies: Arc<Policies>,
+    /// The registered clients, whom operators may name by their ids.
+    clients: BTreeMap<ClientId, WorkloadId>,
 }
 
 impl Service {
@@ -204,6 +207,7 @@ impl Service {
         let ours = surroundings(issuer);
         let folder = issuer_keys(&config.store);
         let evidence = blueprint.issuer_settings(&ours)?;
+        let clients = blueprint.clients();
         let issuers = foundation.issuers(folder.clone(), evidence, &client)?;
         let attestors = Arc::new(blueprint.build(&issuers, &ours)?);
         let resources = Arc::new(resources.of_issuer(issuer)?);
@@ -258,7 +262,7 @@ impl Service {
         let clock = Arc::clone(&foundation.clock);
         let inspect = Arc::new(InspectRoutes { inspector, door: door.clone(), clock });
         let token = Arc::new(TokenRoute { service, door, metrics: metrics.token.clone() });
-        Ok(Self { public: Public { metadata, keys, token, inspect, status }, policies })
+        Ok(Self { public: Public { metadata, keys, token, inspect, status }, policies, clients })
     }
 
     fn serve(
@@ -267,7 +271,7 @@ impl Service {
         foundation: &Foundation,
         (public, attest, admin_api): (Bound, Option<Bound>, Option<Bound>),
     ) {
-        let Self { public: served, policies } = self;
+        let Self { public: served, policies, clients } = self;
         let token = Arc::clone(&served.token);
         let router = routes::public(served);
         serving.server("public", public).serve(router.clone(), serving.lifecycle);
@@ -286,6 +290,7 @@ impl Service {
                 ledger: foundation.ledger.clone(),
                 store: Arc::clone(&store),
                 clock: Arc::clone(&foundation.clock),
+                clients,
             });
             let unrecorded = Arc::clone(&foundation.unrecorded);
             let desk = foundation.key_desk.clone();

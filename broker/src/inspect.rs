@@ -195,7 +195,11 @@ impl Inspector {
         let own = caller.attested.workload().as_str();
         let names_it = claims.subject.as_str() == own
             || claims.client_id.as_ref().is_some_and(|client| client.as_str() == own)
-            || claims.actor.iter().flat_map(Actor::chain).any(|actor| actor.subject.as_str() == own);
+            || claims
+                .actor
+                .iter()
+                .flat_map(Actor::chain)
+                .any(|actor| actor.issuer.is_none() && actor.subject.as_str() == own);
         if names_it {
             return Ok(true);
         }

@@ -7,7 +7,7 @@ mod party;
 
 use std::sync::Arc;
 
-use symbolon_identity::{Timestamp, TokenId};
+use symbolon_identity::{Timestamp, TokenId, WorkloadId};
 use symbolon_issuers::IssuerError;
 use symbolon_token::{Actor, AudienceRule, Subject};
 
@@ -37,6 +37,8 @@ pub(crate) struct PassedOn {
     pub(crate) earlier: Option<Actor>,
     /// The same with the new one in front, unless the subject acts for itself.
     pub(crate) chain: Option<Actor>,
+    /// Who acts, if that is not the caller.
+    pub(crate) acting: Option<WorkloadId>,
     /// The token at the root: what is derived from it can be revoked with it.
     pub(crate) lineage: TokenId,
     /// The earliest end of the tokens that were presented.

@@ -185,6 +185,11 @@ impl Blueprint {
         }
     }
 
+    /// The registered clients with the names of their workloads.
+    pub(crate) fn clients(&self) -> BTreeMap<ClientId, WorkloadId> {
+        self.clients.iter().map(|(id, client)| (id.clone(), client.workload.clone())).collect()
+    }
+
     /// The issuers whose tokens are evidence here.
     pub(crate) fn issuer_settings(&self, ours: &Surroundings) -> Result<Vec<IssuerSettings>, BlueprintError> {
         self.oidc

@@ -1,6 +1,7 @@
 //! `/v1/revocations` on the admin socket: what operators revoke, by workload, key, subject, client, token or lineage.
 //! Not here: what callers give back themselves (`inspect`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use symbolon_audit::{Event, Outcome, Record};
 use symbolon_daemon::Clock;
 use symbolon_http::server::{ConnectionInfo, Peer};
-use symbolon_identity::Timestamp;
+use symbolon_identity::{ClientId, Timestamp, WorkloadId};
 use symbolon_token::{Revocation, RevocationKind};
 
 use super::operators::{Operators, body, problem};
@@ -35,6 +36,8 @@ pub(crate) struct RevocationRoutes {
     pub(crate) ledger: Ledger,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The registered clients, by the names of their workloads.
+    pub(crate) clients: BTreeMap<ClientId, WorkloadId>,
 }
 
 /// What an operator sends.
@@ -89,10 +92,26 @@ pub(super) async fn order(
     if order.value.is_empty() || order.value.len() > MAX_VALUE {
         return problem(StatusCode::BAD_REQUEST, "`value` names nothing, or more than 2048 bytes");
     }
+    let Some(order) = routes.meant(order) else {
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "`value` names no workload: give its SPIFFE ID, or the id of a registered client",
+        );
+    };
     routes.carry_out(order, &connection).await
 }
 
 impl RevocationRoutes {
+    /// The order with the name under which tokens know the workload; none if it names none, and so would hit nothing.
+    fn meant(&self, mut order: Order) -> Option<Order> {
+        let names_a_workload = matches!(order.kind, RevocationKind::Workload | RevocationKind::Client);
+        if names_a_workload && WorkloadId::parse(&order.value).is_err() {
+            let client = ClientId::parse(&order.value).ok()?;
+            order.value = self.clients.get(&client)?.as_str().to_owned();
+        }
+        Some(order)
+    }
+
     async fn carry_out(&self, order: Order, connection: &ConnectionInfo) -> Response {
         let now = self.now();
         let new = order.revocation(now);

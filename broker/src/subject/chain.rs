@@ -2,6 +2,7 @@
 //! Not here: verifying the tokens that name them.
 
 use serde_json::{Map, Value};
+use symbolon_identity::WorkloadId;
 use symbolon_token::{Actor, Subject};
 
 use super::party::VerifiedParty;
@@ -20,6 +21,8 @@ struct NewActor<'a> {
     id: Subject,
     /// The caller, if it acts itself: it goes by two names.
     caller: Option<&'a Attested>,
+    /// Otherwise the workload that acts; policies are asked about it too.
+    other: Option<WorkloadId>,
 }
 
 /// Joins what was presented.
@@ -43,6 +46,7 @@ pub(super) fn pass_on(
             lineage: subject.lineage,
             earlier,
             chain,
+            acting: new.other,
         }),
         subject: subject.id,
     })
@@ -51,19 +55,25 @@ pub(super) fn pass_on(
 /// The actor of the presented token, else the caller.
 ///
 /// SECURITY: whoever is called gets the tokens of its callers, and would otherwise name any of them as the actor. So a
-/// token of somebody else is taken only from who proves the key that it is bound to.
+/// token of somebody else is taken only from who proves the key that it is bound to, and policies have to permit the
+/// exchange to that workload as well.
 fn new_actor<'a>(actor: Option<&VerifiedParty>, caller: &'a Caller) -> Result<NewActor<'a>, Refusal> {
     let own = Subject::from(caller.attested.workload());
-    let Some(actor) = actor else { return Ok(NewActor { id: own, caller: Some(&caller.attested) }) };
+    let itself = |id| NewActor { id, caller: Some(&caller.attested), other: None };
+    let Some(actor) = actor else { return Ok(itself(own)) };
     // An actor for whom somebody acts is not the one who acts; and our tokens name actors of our own only.
     if actor.claims.actor.is_some() || actor.issuer.is_some() {
         return Err(Refusal::MayAct);
     }
-    if actor.id != own && !is_bound_to(actor, caller) {
+    if actor.id == own {
+        return Ok(itself(own));
+    }
+    // A user of another issuer, for example, is no workload.
+    let other = WorkloadId::parse(actor.id.as_str()).map_err(|_| Refusal::MayAct)?;
+    if !is_bound_to(actor, caller) {
         return Err(Refusal::MayAct);
     }
-    let caller = (actor.id == own).then_some(&caller.attested);
-    Ok(NewActor { id: actor.id.clone(), caller })
+    Ok(NewActor { id: actor.id.clone(), caller: None, other: Some(other) })
 }
 
 fn is_bound_to(actor: &VerifiedParty, caller: &Caller) -> bool {
@@ -105,7 +115,11 @@ fn extended(
         .iter()
         .flat_map(|chain| chain.chain())
         .any(|actor| actor.issuer.is_none() && actor.subject == new.id);
-    if is_subject || acts_already {
+    // Who impersonates leaves no actor behind, and must not get by a detour what it does not get at once.
+    let passed_it_on = subject.issuer.is_none()
+        && subject.claims.lineage.is_some()
+        && subject.claims.client_id.as_ref().is_some_and(|client| client.as_str() == new.id.as_str());
+    if is_subject || acts_already || passed_it_on {
         return Err(Refusal::ActorLoop);
     }
     let chain = Actor { subject: new.id.clone(), issuer: None, earlier: earlier.cloned().map(Box::new) };

@@ -29,6 +29,7 @@ use symbolon_daemon::Lifecycle;
 
 pub use cleared::Cleared;
 pub use error::{ForwardError, TimeoutStage};
+pub use fields::ending_here;
 pub(crate) use lanes::Lane;
 pub use outgoing::TrailerFilter;
 pub(crate) use places::Place;

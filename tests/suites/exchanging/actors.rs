@@ -141,7 +141,8 @@ async fn a_policy_may_allow_fewer_actors() {
 async fn an_actor_token_names_the_actor_and_bounds_the_life() {
     let exchanging = Exchanging::start_with(
         "",
-        "@id(\"agent\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"front\") when { principal has client && principal.client.id == \"third\" };\n",
+        "@id(\"agent\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"front\") when { principal has client && principal.client.id == \"third\" };\n\
+         @id(\"agent-acts\") permit (principal == Symbolon::Workload::\"spiffe://test.example/client/third\", action == Symbolon::Action::\"exchange\", resource == Symbolon::Resource::\"back\");\n",
     )
     .await;
     let subject = exchanging.front_token().await;
@@ -262,4 +263,60 @@ async fn what_is_no_identity_does_not_come_through_in_act() {
     assert_eq!(answer.status, 200, "times within `act` mean nothing: {}", said(&answer));
     let after = claims(&answer.text("access_token"));
     assert_eq!(after["act"]["act"], json!({"sub": "agent", "iss": exchanging.users.url}));
+}
+
+#[tokio::test]
+async fn policies_are_asked_about_the_actor_that_a_token_names_too() {
+    let exchanging = Exchanging::start_with(
+        "",
+        "@id(\"agent\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"front\") when { principal has client && principal.client.id == \"third\" };\n",
+    )
+    .await;
+    let subject = exchanging.front_token().await;
+    let key = ProofKey::generate(Algorithm::Es256).unwrap();
+    let own = [("grant_type", "client_credentials"), ("resource", super::FRONT)];
+    let agent = exchanging.proving(2, &key, &own).await.text("access_token");
+    let fields = [
+        ("grant_type", EXCHANGE),
+        ("subject_token", subject.as_str()),
+        ("subject_token_type", ACCESS_TOKEN),
+        ("actor_token", agent.as_str()),
+        ("actor_token_type", ACCESS_TOKEN),
+        ("resource", BACK),
+    ];
+    // The caller itself may; of the agent only a token is known, and no policy permits it that.
+    assert_eq!(exchanging.pass_on(0, &subject, BACK).await.status, 200);
+    let answer = exchanging.proving(0, &key, &fields).await;
+    assert_refused("an actor that policy does not permit", &answer, "invalid_target", "denied");
+    let order = json!({"kind": "client", "value": "third"});
+    let order = Call::json("/v1/revocations", &order);
+    assert_eq!(order.send(exchanging.broker.admin_socket().as_path()).await.unwrap().status, 200);
+    let answer = exchanging.proving(0, &key, &fields).await;
+    assert_refused("an actor that was revoked", &answer, "invalid_request", "revoked");
+}
+
+#[tokio::test]
+async fn scopes_do_not_grow_again_by_a_detour() {
+    let exchanging = Exchanging::start_with(
+        "",
+        "@id(\"middle-operates-borrowed\") permit (principal, action == Symbolon::Action::\"operate\", resource == Symbolon::Resource::\"borrowed\") when { principal has client && principal.client.id == \"middle\" };\n",
+    )
+    .await;
+    let narrow = exchanging.user_token(|claims| {
+        claims["aud"] = json!(super::FRONT);
+        claims["scope"] = json!("front:read");
+    });
+    let wider = |subject: String| {
+        let fields =
+            [("subject_token_type", ACCESS_TOKEN), ("resource", super::FRONT), ("scope", "front:write")];
+        (subject, fields)
+    };
+    let ask = async |(subject, fields): (String, [(&str, &str); 3])| {
+        exchanging.exchange(0, &[&[("subject_token", subject.as_str())][..], &fields].concat()).await
+    };
+    assert_refused("at once", &ask(wider(narrow.clone())).await, "invalid_scope", "scope_exceeds_subject");
+    let borrowed = exchanging.pass_on(0, &narrow, "https://borrowed.test").await;
+    assert_eq!(borrowed.status, 200, "{}", said(&borrowed));
+    let detour = ask(wider(borrowed.text("access_token"))).await;
+    assert_refused("by what was borrowed", &detour, "invalid_request", "actor_loop");
 }

@@ -174,6 +174,8 @@ async fn only_operators_revoke_and_only_what_they_mean() {
         json!({"kind": "workload", "value": ""}),
         json!({"kind": "workload", "value": "x".repeat(3000)}),
         json!({"kind": "workload", "value": "x", "untl": 1}),
+        json!({"kind": "workload", "value": "no-registered-client"}),
+        json!({"kind": "client", "value": "https://no.workload"}),
         json!([]),
     ] {
         let answer = exchanging.operator(&bad).await;
@@ -309,4 +311,24 @@ async fn while_the_store_is_away_a_token_is_not_taken_back_and_the_answer_says_s
     })
     .await;
     assert_eq!(exchanging.ask(0, &token).await, json!({"active": false}));
+}
+
+#[tokio::test]
+async fn a_registered_client_is_revoked_by_its_id_too() {
+    let exchanging = Exchanging::start().await;
+    let ask = async || {
+        let fields = [("grant_type", "client_credentials"), ("resource", "https://notes.test")];
+        exchanging.post(0, "/oauth2/token", &fields).await
+    };
+    let before = ask().await.text("access_token");
+    assert_eq!(exchanging.ask(0, &before).await["active"], true);
+    assert_eq!(exchanging.operator(&json!({"kind": "client", "value": CLIENT})).await.status, 200);
+    assert_refused("its next token", &ask().await, "unauthorized_client", "revoked");
+    let listed = Call::get("/v1/revocations").send(exchanging.broker.admin_socket().as_path()).await.unwrap();
+    assert_eq!(listed.json()["revocations"][0]["value"], workload(CLIENT), "as tokens name it");
+    assert_eq!(
+        exchanging.operator(&json!({"kind": "client", "value": CLIENT, "lift": true})).await.status,
+        200
+    );
+    assert_eq!(ask().await.status, 200);
 }

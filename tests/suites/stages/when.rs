@@ -72,6 +72,28 @@ async fn headers_and_query_are_total_and_a_repeated_header_is_one_list() {
 }
 
 #[tokio::test]
+async fn a_condition_sees_no_header_that_the_api_will_not_see() {
+    let when = "{ verify: { issuers: [a], scopes: [\"orders:admin\"] }, when: 'request.headers[\"x-dry-run\"] == \"\" && request.content_type != \"text/dry\"' }";
+    let staged = Staged::start(&[VERIFY, when], "").await;
+    let call = |call: Call| staged.call_as(call, |_| ());
+    let dry = || Call::get("/orders/1").header("x-dry-run", "1");
+    assert_eq!(call(dry()).await.status, 200);
+    for connection in ["x-dry-run", "close, X-Dry-Run", "keep-alive,x-dry-run"] {
+        let answer = call(dry().header("connection", connection)).await;
+        assert_refused(connection, &answer, 403, "insufficient_scope");
+    }
+    let of_type = || Call::get("/orders/1").header("content-type", "text/dry");
+    assert_eq!(call(of_type()).await.status, 200);
+    let answer = call(of_type().header("connection", "content-type")).await;
+    assert_refused("a type that ends here", &answer, 403, "insufficient_scope");
+    // A name that only the gateway may set is removed on the way, so that it says nothing.
+    let reserved = "{ verify: { issuers: [a], scopes: [\"orders:admin\"] }, when: 'request.headers[\"x-workload-id\"] == \"\"' }";
+    let staged = Staged::start(&[VERIFY, reserved], "").await;
+    let forged = staged.call_as(Call::get("/orders/1").header("x-workload-id", "root"), |_| ()).await;
+    assert_refused("a forged name", &forged, 403, "insufficient_scope");
+}
+
+#[tokio::test]
 async fn a_public_route_can_ask_whether_there_is_a_caller() {
     let verified = "{ verify: { issuers: [a], scopes: [\"orders:admin\"] }, when: 'has(token.sub) && request.method != \"GET\"' }";
     let staged = Staged::with("", &[VERIFY], &[VERIFY, verified], "").await;

@@ -32,6 +32,15 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// The fields that `Connection` names beside our own list: they end here, so that nothing may depend on them that is
+/// about what the API gets (RFC 9110 §7.6.1).
+#[must_use]
+pub fn ending_here(headers: &HeaderMap) -> Vec<HeaderName> {
+    let naming = headers.get_all(header::CONNECTION).iter().filter(|value| names_fields(value));
+    let named = naming.flat_map(tokens).filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok());
+    named.filter(|name| !HOP_BY_HOP.contains(name)).collect()
+}
+
 /// Whether the client can take trailers (RFC 9110 §10.1.4).
 pub(super) fn accepts_trailers(headers: &HeaderMap) -> bool {
     headers

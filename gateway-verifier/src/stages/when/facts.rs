@@ -4,14 +4,16 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
 use symbolon_cel::{Bindings, KeyCase, Shape, Value, ValueError};
+use symbolon_http::forward::ending_here;
 use symbolon_identity::{ReasonCode, RouteName};
 use symbolon_token::{Actor, Claims, VerifiedToken};
 
 use super::When;
 use crate::caller::VerifiedCaller;
+use crate::headers::passes;
 use crate::rejection::Rejection;
 use crate::request::RequestView;
 
@@ -134,7 +136,9 @@ pub(super) fn token_shape() -> Shape {
 
 fn request(view: &RequestView<'_>, reads: &RouteFacts) -> Result<Value, ValueError> {
     let segments = view.path.segments().map(|segment| Value::from(decoded(segment).into_owned()));
-    let headers = if reads.headers { headers(view.headers) } else { Vec::new() };
+    let ending_here = ending_here(view.headers);
+    let reaches = |name: &HeaderName| !ending_here.contains(name) && passes(name, true);
+    let headers = if reads.headers { headers(view.headers, reaches) } else { Vec::new() };
     let query = if reads.query { query(view.query().unwrap_or_default()) } else { Vec::new() };
     let source = view.source().map(|address| ("source_ip", address.to_canonical().to_string().into()));
     let fields = [
@@ -143,7 +147,7 @@ fn request(view: &RequestView<'_>, reads: &RouteFacts) -> Result<Value, ValueErr
         ("path_segments", Value::list(segments)?),
         ("headers", Value::total_map(KeyCase::Folded, headers)?),
         ("query", Value::total_map(KeyCase::Exact, query)?),
-        ("content_type", content_type(view.headers).into()),
+        ("content_type", content_type(view.headers, &ending_here).into()),
         ("host", view.host().into_owned().into()),
         ("scheme", view.scheme().into()),
     ];
@@ -151,12 +155,16 @@ fn request(view: &RequestView<'_>, reads: &RouteFacts) -> Result<Value, ValueErr
 }
 
 /// The header fields; of a repeated one the values as one list (RFC 9110 §5.3), so that none can hide behind another.
-fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
+///
+/// SECURITY: only those that can reach the API. A condition on another would be about something that the API never sees:
+/// `Connection: x-dry-run` would pass for a dry run and be none.
+fn headers(headers: &HeaderMap, reaches: impl Fn(&HeaderName) -> bool) -> Vec<(String, String)> {
     let texts = |name| {
         let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
         values.collect::<Vec<_>>().join(", ")
     };
-    headers.keys().map(|name| (name.as_str().to_owned(), texts(name))).collect()
+    let reaching = headers.keys().filter(|name| reaches(name));
+    reaching.map(|name| (name.as_str().to_owned(), texts(name))).collect()
 }
 
 /// The query as a form; of a repeated name the first value counts.
@@ -175,7 +183,10 @@ fn decoded(text: &str) -> Cow<'_, str> {
 }
 
 /// The media type without its parameters, in lower case; `""` if there is none.
-fn content_type(headers: &HeaderMap) -> String {
+fn content_type(headers: &HeaderMap, ending_here: &[HeaderName]) -> String {
+    if ending_here.contains(&http::header::CONTENT_TYPE) {
+        return String::new();
+    }
     let mut values = headers.get_all(http::header::CONTENT_TYPE).iter();
     let first = values.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
     // Two of them are none: servers differ in which one they believe.
