@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use symbolon_identity::{Audience, TokenId};
 use symbolon_jws::{CryptoError, base64url};
-use symbolon_token::{Actor, Claims, Issuer, Subject, VerifiedToken};
+use symbolon_token::{Actor, Claims, Issuer, Subject, TokenHash, VerifiedToken};
 
 use crate::refusal::{Party, Refusal};
 use crate::resources::{Resource, Resources};
@@ -50,7 +50,7 @@ impl VerifiedParty {
             id: claims.subject.clone(),
             issuer: None,
             tags: tags.collect(),
-            lineage: lineage(token, None)?,
+            lineage: lineage(&claims, token.hash(), None)?,
             addressed_to: addressed_to(&claims.audiences, resources.ourselves(), resources),
             claims,
         })
@@ -76,8 +76,11 @@ fn of_issuer(actor: Actor, issuer: &Issuer) -> Actor {
 }
 
 /// The token at the root of the chain; a foreign one under its issuer's name, so that two issuers' ids do not meet.
-pub(super) fn lineage(token: &VerifiedToken, issuer_name: Option<&str>) -> Result<TokenId, Refusal> {
-    let claims = token.claims();
+pub(super) fn lineage(
+    claims: &Claims,
+    hash: TokenHash,
+    issuer_name: Option<&str>,
+) -> Result<TokenId, Refusal> {
     let known = match issuer_name {
         None => claims.lineage.clone().or_else(|| claims.token_id.clone()),
         Some(name) => claims.token_id.as_ref().and_then(|id| TokenId::parse(&format!("{name}:{id}")).ok()),
@@ -85,7 +88,7 @@ pub(super) fn lineage(token: &VerifiedToken, issuer_name: Option<&str>) -> Resul
     match known {
         Some(known) => Ok(known),
         // INVARIANT: base64url is printable ASCII of moderate length, which is all that a token id asks for.
-        None => Ok(TokenId::parse(&base64url::encode(token.hash().as_bytes())).map_err(|_| CryptoError)?),
+        None => Ok(TokenId::parse(&base64url::encode(hash.as_bytes())).map_err(|_| CryptoError)?),
     }
 }
 
