@@ -52,11 +52,11 @@ impl IntrospectedToken {
     }
 }
 
-/// `token_type` is how the token is used (RFC 6749 §7.1). What is used otherwise is no access token, and one that is
-/// said to be bound to a key names the key.
+/// `token_type` is how an access token is used (RFC 6749 §7.1). An endpoint answers about refresh tokens too, and
+/// nothing else tells them apart: so what has none is no access token. One that is bound to a key names the key.
 fn check_token_type(members: &Map<String, Value>, claims: &Claims) -> Result<(), TokenError> {
     match text(members, "token_type")? {
-        None => Ok(()),
+        None => Err(TokenError::MissingClaim { claim: "token_type" }),
         Some(kind) if kind.eq_ignore_ascii_case("Bearer") => Ok(()),
         Some(kind) if kind.eq_ignore_ascii_case("DPoP") => {
             let is_bound = claims.confirmation.is_some_and(|confirmation| confirmation.jkt.is_some());
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_a_token_must_say_an_answer_must_say_too() {
-        for claim in ["sub", "aud", "exp"] {
+        for claim in ["sub", "aud", "exp", "token_type"] {
             let found = check(|members| drop(members.remove(claim)));
             assert_eq!(found.unwrap_err(), TokenError::MissingClaim { claim });
         }

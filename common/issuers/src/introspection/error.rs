@@ -120,6 +120,15 @@ impl IntrospectionError {
         }
     }
 
+    /// Whether the issuer was asked.
+    #[must_use]
+    pub const fn was_asked(&self) -> bool {
+        match self {
+            Self::Inactive { .. } | Self::Token { .. } | Self::Unavailable { .. } => true,
+            Self::Resting { .. } | Self::Busy { .. } => false,
+        }
+    }
+
     /// Whether the caller is not to blame.
     #[must_use]
     pub fn is_our_fault(&self) -> bool {
