@@ -33,9 +33,11 @@ impl IntrospectionMetrics {
         metrics
     }
 
-    /// Counts one, with the time that it took.
-    pub(crate) fn observe(&self, outcome: &'static str, took: Duration) {
+    /// Counts one, with the time that it took if it was asked at all.
+    pub(crate) fn observe(&self, outcome: &'static str, took: Option<Duration>) {
         self.questions.get_or_create(&OutcomeLabels { outcome }).inc();
-        self.seconds.observe(took.as_secs_f64());
+        if let Some(took) = took {
+            self.seconds.observe(took.as_secs_f64());
+        }
     }
 }

@@ -261,9 +261,9 @@ impl ForeignIssuers {
         if !foreign.rules.is_kind(presented.claimed, token.token_type()) {
             return Err(Refusal::PresentedKind { party });
         }
-        // An ID token is nothing that its issuer could be asked about.
-        let is_access_token = token.token_type() == foreign.rules.access_token_type;
-        if let Some(asked) = foreign.asked.as_ref().filter(|asked| asked.jwts && is_access_token) {
+        // An ID token is nothing that its issuer could be asked about, and an actor of its is refused whatever it says.
+        let is_asked_about = party == Party::Subject && token.token_type() == foreign.rules.access_token_type;
+        if let Some(asked) = foreign.asked.as_ref().filter(|asked| asked.jwts && is_asked_about) {
             asked.confirm(party, (&presented.text, &token), now).await?;
         }
         foreign.party(party, (token.claims(), token.hash()), resources)

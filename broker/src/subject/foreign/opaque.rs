@@ -173,6 +173,7 @@ impl Asked {
     }
 
     fn count(&self, error: Option<&IntrospectionError>, began: Instant) {
-        self.metrics.observe(error.map_or("active", IntrospectionError::kind), began.elapsed());
+        let took = error.is_none_or(IntrospectionError::was_asked).then(|| began.elapsed());
+        self.metrics.observe(error.map_or("active", IntrospectionError::kind), took);
     }
 }
