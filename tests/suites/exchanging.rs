@@ -2,6 +2,7 @@
 //! Not here: the gateway's use of it.
 
 mod actors;
+mod confirmed;
 mod inspecting;
 mod opaque;
 mod opaque_outages;

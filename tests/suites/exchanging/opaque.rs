@@ -198,6 +198,7 @@ async fn what_the_issuer_says_has_to_be_what_a_jwt_has_to_say() {
         ("no sub", but("sub", Value::Null), "malformed"),
         ("sub as a number", but("sub", json!(7)), "malformed"),
         ("a refresh token", but("token_type", json!("refresh_token")), "wrong_type"),
+        ("perhaps a refresh token", but("token_type", Value::Null), "malformed"),
         ("said to be bound, to nothing", but("token_type", json!("DPoP")), "malformed"),
         ("bound in another way", but("cnf", json!({"kid": "x"})), "malformed"),
         ("no claim that a mapping needs", but("team", Value::Null), "mapping_failed"),
@@ -221,7 +222,7 @@ async fn what_the_issuer_says_has_to_be_what_a_jwt_has_to_say() {
         ("its own iss", but("iss", json!(asking.vault.url()))),
         ("several audiences", but("aud", json!(["https://other.test", "https://app.test"]))),
         ("may_act of the caller", but("may_act", json!({"sub": workload("middle")}))),
-        ("no token_type", but("token_type", Value::Null)),
+        ("a token_type in small letters", but("token_type", json!("bearer"))),
     ] {
         let answer = asking.pass_on(&asking.token(Reply::Json(good))).await;
         assert_eq!(answer.status, 200, "{what}: {}", said(&answer));
