@@ -23,7 +23,7 @@ use crate::inquiry::Inquirer;
 use crate::inspect::Inspector;
 use crate::issue::TokenService;
 use crate::limits::Gate;
-use crate::metrics::{KeyMetrics, PolicyMetrics, TokenMetrics};
+use crate::metrics::{IntrospectionMetrics, KeyMetrics, PolicyMetrics, TokenMetrics};
 use crate::mint::Mint;
 use crate::own_tokens::OwnTokens;
 use crate::plan::{Plan, surroundings};
@@ -38,7 +38,7 @@ use crate::routes::{
     StatusParts, StatusRoute, TokenRoute, token_endpoint,
 };
 use crate::store::LedgerMetrics;
-use crate::subject::Subjects;
+use crate::subject::{ForeignSurroundings, Subjects};
 
 pub use error::StartError;
 use foundation::{Foundation, issuer_keys};
@@ -63,6 +63,7 @@ struct Metrics {
     keys: KeyMetrics,
     token: TokenMetrics,
     policies: PolicyMetrics,
+    introspections: IntrospectionMetrics,
 }
 
 /// What every listener is served with.
@@ -156,6 +157,7 @@ impl Metrics {
             ledger: LedgerMetrics::register(registry),
             keys: KeyMetrics::register(registry),
             token: TokenMetrics::register(registry),
+            introspections: IntrospectionMetrics::register(registry),
             policies,
         }
     }
@@ -215,13 +217,15 @@ impl Service {
         // In a folder of their own: an issuer of subjects may have the name of a trust provider.
         let presented = foreign.settings(&ourselves, &resources);
         let presented = foundation.issuers(folder.join("subjects"), presented, &client)?;
-        let own = Arc::new(OwnTokens::new(
-            issuer.clone(),
-            Arc::clone(&foundation.keys),
-            Arc::clone(&foundation.revocations),
-        ));
-        let subjects =
-            Subjects { own: Arc::clone(&own), foreign: foreign.build(&presented, &ourselves, &resources) };
+        let own = Arc::new(foundation.own_tokens(issuer));
+        let foreign = foreign.build(&ForeignSurroundings {
+            issuers: &presented,
+            ourselves: &ourselves,
+            resources: &resources,
+            outbound: &client,
+            keys: &foundation.keys,
+            metrics: &metrics.introspections,
+        })?;
         let metadata = Arc::new(Metadata::new(issuer, &resources.scopes(), &plan.schedule.algorithms));
         let policies = Arc::new(Policies::new(config.policies, local_times.names(), plan.policies));
         let inquirer = Arc::new(Inquirer {
@@ -234,7 +238,7 @@ impl Service {
             clock: Arc::clone(&foundation.clock),
             proofs: Proofs::new(token_endpoint(issuer)),
             attestors: Arc::clone(&attestors),
-            subjects,
+            subjects: Subjects { own: Arc::clone(&own), foreign },
             revocations: Arc::clone(&foundation.revocations),
             inquirer: Arc::clone(&inquirer),
             policies: Arc::clone(&policies),

@@ -2,6 +2,7 @@
 //! Not here: what the sections become (`plan`).
 
 mod clients;
+mod introspection;
 mod keys;
 mod limits;
 mod listen;
@@ -20,6 +21,7 @@ use symbolon_daemon::telemetry::TelemetryConfig;
 use symbolon_identity::{GroupName, IssuerUrl, LocalTimeName, TrustDomain};
 
 pub use clients::ClientConfig;
+pub use introspection::{ClientAuthentication, IntrospectionConfig};
 pub use keys::{KeysConfig, SigningAlgorithm};
 pub use limits::LimitsConfig;
 pub use listen::{ForwardedHeader, ListenConfig};

@@ -16,7 +16,9 @@ use crate::presented::Presented;
 use crate::refusal::Refusal;
 
 pub(crate) use targets::Target;
-pub(crate) use token_exchange::{ExchangeRequest, PresentedToken, TokenKind};
+pub(crate) use token_exchange::{
+    ExchangeRequest, OpaquePresented, PresentedParty, PresentedToken, TokenKind,
+};
 
 /// A token request that is well formed by its RFC.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! What the token endpoint, the reload of policies and the signing keys count.
 //! Not here: metrics of connections, tasks and the store, which their owners register.
 
+mod introspection;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,6 +16,7 @@ use symbolon_policies::{Effect, Shadow};
 
 use crate::keys::{KeyChange, KeyLife, Phase};
 use crate::policies::FailedPolicy;
+pub(crate) use introspection::IntrospectionMetrics;
 
 /// Answers of the token endpoint.
 #[derive(Debug, Clone)]

@@ -8,17 +8,17 @@ mod party;
 use std::sync::Arc;
 
 use symbolon_identity::{Timestamp, TokenId, WorkloadId};
-use symbolon_issuers::IssuerError;
+use symbolon_issuers::{IntrospectionError, IssuerError};
 use symbolon_token::{Actor, AudienceRule, Subject};
 
 use crate::attest::Attested;
-use crate::grants::{ExchangeRequest, PresentedToken};
+use crate::grants::{ExchangeRequest, PresentedParty};
 use crate::inquiry::Caller;
 use crate::own_tokens::{OwnTokenError, OwnTokens};
 use crate::refusal::{Party, Refusal};
 use crate::resources::{Resource, Resources};
 
-pub(crate) use foreign::{ForeignIssuers, ForeignPlan, SubjectError};
+pub(crate) use foreign::{ForeignIssuers, ForeignPlan, ForeignSurroundings, SubjectError};
 use party::VerifiedParty;
 
 /// The subject of a token to be, verified. Made only here.
@@ -100,21 +100,28 @@ impl Subjects {
         now: Timestamp,
     ) -> Result<VerifiedSubject, Refusal> {
         let Some(exchange) = exchange else { return Ok(VerifiedSubject::of_caller(&caller.attested)) };
-        let subject = self.party(Party::Subject, &exchange.subject, resources, now).await?;
+        let own = caller.attested.workload();
+        let subject = self.party((Party::Subject, own), &exchange.subject, resources, now).await?;
         let actor = match &exchange.actor {
             None => None,
-            Some(actor) => Some(self.party(Party::Actor, actor, resources, now).await?),
+            Some(actor) => Some(self.party((Party::Actor, own), actor, resources, now).await?),
         };
         chain::pass_on(subject, actor.as_ref(), caller)
     }
 
     async fn party(
         &self,
-        party: Party,
-        presented: &PresentedToken,
+        (party, caller): (Party, &WorkloadId),
+        presented: &PresentedParty,
         resources: &Resources,
         now: Timestamp,
     ) -> Result<VerifiedParty, Refusal> {
+        let presented = match presented {
+            PresentedParty::Jwt(token) => token,
+            PresentedParty::Opaque(opaque) => {
+                return self.foreign.introspect((party, caller), opaque, resources, now).await;
+            }
+        };
         let refused = |source| Refusal::Presented { party, source };
         if !self.own.is_for(&presented.token) {
             return self.foreign.verify(party, presented, resources, now).await;
@@ -138,4 +145,7 @@ pub(crate) enum PresentedError {
     /// It is of another issuer, and not good.
     #[error("as a token of another issuer")]
     Foreign(#[from] IssuerError),
+    /// Its issuer was asked, and did not say that it is good.
+    #[error("as an opaque token")]
+    Introspected(#[from] IntrospectionError),
 }

@@ -247,6 +247,7 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         | Code::EvidenceMissing
         | Code::EvidenceReplayed
         | Code::GroupUndetermined
+        | Code::Inactive
         | Code::InvalidScope
         | Code::InvalidTarget
         | Code::MappingFailed

@@ -126,6 +126,24 @@ impl TestIssuer {
     }
 }
 
+/// The token with the other signature of the same key over the same message: (r, n − s) for (r, s).
+///
+/// # Panics
+/// If the token has no signature of P-256.
+#[must_use]
+pub fn twin(token: &str) -> String {
+    let order = decode("_____wAAAAD__________7zm-q2nF56E87nKwvxjJVE");
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut signature = decode(signature);
+    let mut borrow = 0;
+    for (place, order) in signature[32..].iter_mut().zip(&order).rev() {
+        let difference = 256 + i32::from(*order) - i32::from(*place) - borrow;
+        borrow = i32::from(difference < 256);
+        *place = u8::try_from(difference % 256).unwrap();
+    }
+    format!("{signed}.{}", encode(&signature))
+}
+
 /// Sixteen random bytes.
 ///
 /// # Panics

@@ -6,6 +6,7 @@ pub mod chain;
 pub mod dev;
 pub mod events;
 pub mod http;
+pub mod introspection;
 pub mod issuer;
 pub mod jwks;
 pub mod machine;

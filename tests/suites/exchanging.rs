@@ -2,7 +2,11 @@
 //! Not here: the gateway's use of it.
 
 mod actors;
+mod confirmed;
 mod inspecting;
+mod opaque;
+mod opaque_outages;
+mod peers;
 mod subjects;
 mod targets;
 
@@ -39,6 +43,11 @@ impl Exchanging {
     }
 
     async fn start_with(more_config: &str, more_policies: &str) -> Self {
+        Self::start_among("", more_config, more_policies).await
+    }
+
+    /// With more entries of `subject_issuers`.
+    async fn start_among(more_issuers: &str, more_config: &str, more_policies: &str) -> Self {
         let clients: Vec<TestIssuer> = [CLIENT, "second", "third"].map(TestIssuer::new).into();
         let users = TestIssuer::new("http://127.0.0.1:1/users");
         let mut keys = JwksEndpoint::new(&users.jwks().to_string());
@@ -50,7 +59,7 @@ impl Exchanging {
         };
         let config = format!(
             "{front}{back}{deep}{borrowed}{bound}subject_issuers:\n\
-             \x20 - {{ name: idp, issuer: \"{issuer}\", dev: true, keys: {{ jwks_uri: \"{uri}\" }}, audiences: [\"https://app.test\"], access_token_type: at+jwt, id_tokens: true, claims: {{ team: claims.team }} }}\n\
+             \x20 - {{ name: idp, issuer: \"{issuer}\", dev: true, keys: {{ jwks_uri: \"{uri}\" }}, audiences: [\"https://app.test\"], access_token_type: at+jwt, id_tokens: true, claims: {{ team: claims.team }} }}\n{more_issuers}\
              limits: {{ targets: 2, given_back_per_hour: 3 }}\n{more_config}",
             front = resource("front", ", claims: { provider: workload.provider }"),
             back = resource("back", ", claims: { provider: workload.provider }"),

@@ -20,6 +20,7 @@ use crate::audit::Audit;
 use crate::config::StoreConfig;
 use crate::keys::{Keeper, KeyDesk, SigningRing, Vault};
 use crate::metrics::TokenMetrics;
+use crate::own_tokens::OwnTokens;
 use crate::plan::Plan;
 use crate::repeats::Repeats;
 use crate::revoke::Revocations;
@@ -117,6 +118,11 @@ impl Foundation {
             unrecorded: Arc::clone(&self.unrecorded),
             metrics: metrics.clone(),
         }
+    }
+
+    /// What verifies the tokens that this issuer signs with these keys.
+    pub(super) fn own_tokens(&self, issuer: &IssuerUrl) -> OwnTokens {
+        OwnTokens::new(issuer.clone(), Arc::clone(&self.keys), Arc::clone(&self.revocations))
     }
 
     /// Sets up issuers and keeps their keys fresh, with the last good ones in `folder`.

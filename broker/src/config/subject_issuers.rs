@@ -10,7 +10,7 @@ use symbolon_identity::{Audience, IssuerName, IssuerUrl};
 use symbolon_jws::Algorithm;
 use symbolon_token::TokenType;
 
-use super::OidcKeys;
+use super::{IntrospectionConfig, OidcKeys};
 
 /// An issuer whose tokens may be exchanged for ours. Its subjects become `<name>:<sub>`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -46,6 +46,9 @@ pub struct SubjectIssuerConfig {
     /// What policies see as `context.subject` tags: each a CEL text over `subject` and `claims`.
     #[serde(default)]
     pub claims: BTreeMap<String, String>,
+    /// Asks it about its tokens, and can so take opaque ones.
+    #[serde(default)]
+    pub introspection: Option<IntrospectionConfig>,
     /// Allows plain http to this machine, for development only.
     #[serde(default)]
     pub dev: bool,

@@ -132,10 +132,29 @@ fn an_exchange_has_a_subject_and_perhaps_an_actor() {
     let (kind, token) = (symbolon_wire::token_type::ACCESS_TOKEN, jwt());
     let subject = format!("subject_token={token}&subject_token_type={kind}");
     let request = exchange(&subject).unwrap().exchange.unwrap();
-    assert_eq!((request.subject.claimed, request.wanted), (TokenKind::AccessToken, TokenKind::AccessToken));
+    let PresentedParty::Jwt(presented) = &request.subject else { panic!("it is a JWT") };
+    assert_eq!((presented.claimed, request.wanted), (TokenKind::AccessToken, TokenKind::AccessToken));
     assert!(request.actor.is_none());
     let both = format!("{subject}&actor_token={token}&actor_token_type={kind}");
     assert!(exchange(&both).unwrap().exchange.unwrap().actor.is_some());
+}
+
+#[test]
+fn only_an_access_token_may_be_opaque() {
+    let presented = |text: &str, kind: &str| {
+        exchange(&format!("subject_token={text}&subject_token_type={kind}"))
+            .map(|request| request.exchange.unwrap().subject)
+    };
+    let [access_token, id_token, jwt] = TokenKind::ALL.map(TokenKind::as_str);
+    assert!(matches!(presented("idp_x", access_token), Ok(PresentedParty::Opaque(_))));
+    for kind in [id_token, jwt] {
+        let refused = presented("idp_x", kind);
+        assert!(matches!(refused, Err(Refusal::PresentedMalformed { .. })), "{kind}: {refused:?}");
+    }
+    for text in ["a.b.c", "a.b.c.d.e", "a+b%20c", &"a".repeat(4097)] {
+        let refused = presented(text, access_token);
+        assert!(matches!(refused, Err(Refusal::PresentedMalformed { .. })), "{text}: {refused:?}");
+    }
 }
 
 #[test]

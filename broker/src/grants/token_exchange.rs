@@ -2,7 +2,7 @@
 //! Not here: whether the tokens are any good (`subject`), or whether policy allows it.
 
 use secrecy::{ExposeSecret, SecretString};
-use symbolon_token::UnverifiedToken;
+use symbolon_token::{OpaqueToken, TokenError, UnverifiedToken};
 use symbolon_wire::{TokenForm, token_type};
 
 use crate::refusal::{Party, Refusal};
@@ -11,18 +11,38 @@ use crate::refusal::{Party, Refusal};
 #[derive(Debug)]
 pub(crate) struct ExchangeRequest {
     /// On whose behalf the token is wanted.
-    pub(crate) subject: PresentedToken,
+    pub(crate) subject: PresentedParty,
     /// Who acts; the authenticated caller itself if none is sent.
-    pub(crate) actor: Option<PresentedToken>,
+    pub(crate) actor: Option<PresentedParty>,
     /// The kind that is wanted.
     pub(crate) wanted: TokenKind,
 }
 
-/// A token that is presented as subject or actor, and what the caller says it is.
+/// A token that is presented as subject or actor.
+#[derive(Debug)]
+pub(crate) enum PresentedParty {
+    /// A JWT.
+    Jwt(Box<PresentedToken>),
+    /// Something else that may be an access token.
+    Opaque(OpaquePresented),
+}
+
+/// An access token, so the caller says, that only its issuer can read.
+#[derive(Debug)]
+pub(crate) struct OpaquePresented {
+    /// The token.
+    pub(crate) token: OpaqueToken,
+    /// Why it is no JWT.
+    pub(crate) not_a_jwt: TokenError,
+}
+
+/// A JWT that is presented as subject or actor, and what the caller says it is.
 #[derive(Debug)]
 pub(crate) struct PresentedToken {
     /// The token.
     pub(crate) token: UnverifiedToken,
+    /// The same as it was sent, for an issuer that is asked about it.
+    pub(crate) text: SecretString,
     /// Its kind, so far only by the caller's word.
     pub(crate) claimed: TokenKind,
 }
@@ -39,7 +59,7 @@ pub(crate) enum TokenKind {
 }
 
 impl TokenKind {
-    const ALL: [Self; 3] = [Self::AccessToken, Self::IdToken, Self::Jwt];
+    pub(super) const ALL: [Self; 3] = [Self::AccessToken, Self::IdToken, Self::Jwt];
 
     /// The identifier on the wire.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -76,7 +96,7 @@ fn presented(
     party: Party,
     token: Option<&SecretString>,
     kind: Option<&str>,
-) -> Result<Option<PresentedToken>, Refusal> {
+) -> Result<Option<PresentedParty>, Refusal> {
     match (token, kind) {
         (None, None) => Ok(None),
         (Some(_), None) | (None, Some(_)) => Err(Refusal::Malformed(match party {
@@ -85,9 +105,26 @@ fn presented(
         })),
         (Some(token), Some(kind)) => {
             let claimed = TokenKind::parse(kind)?;
-            let token = UnverifiedToken::parse(token.expose_secret())
-                .map_err(|error| Refusal::PresentedMalformed { party, error })?;
-            Ok(Some(PresentedToken { token, claimed }))
+            typed(token.expose_secret(), claimed)
+                .map(Some)
+                .map_err(|error| Refusal::PresentedMalformed { party, error })
         }
+    }
+}
+
+/// Only an access token may be something else than a JWT.
+fn typed(text: &str, claimed: TokenKind) -> Result<PresentedParty, TokenError> {
+    let not_a_jwt = match UnverifiedToken::parse(text) {
+        Ok(token) => {
+            let text = SecretString::from(text);
+            return Ok(PresentedParty::Jwt(Box::new(PresentedToken { token, text, claimed })));
+        }
+        Err(error) => error,
+    };
+    match OpaqueToken::parse(text) {
+        Some(token) if claimed == TokenKind::AccessToken => {
+            Ok(PresentedParty::Opaque(OpaquePresented { token, not_a_jwt }))
+        }
+        _ => Err(not_a_jwt),
     }
 }

@@ -1,48 +1,74 @@
 //! How many tokens one workload may give back: each is kept, told to all verifiers and asked about on every request.
-//! Not here: what operators revoke, which is not limited.
+//! And how many wrong ones it may have another issuer asked about. Not here: what operators do, which is not limited.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use symbolon_identity::{Timestamp, WorkloadId};
 
 const HOUR: u64 = 3600;
+const MINUTE: u64 = 60;
 /// So many workloads are told apart; those beyond share one allowance.
 const WORKLOADS: usize = 8192;
 
-/// What each workload may still give back in this hour.
+/// What each workload may still do in this hour, or this minute.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     most: u32,
+    period: u64,
     given: Mutex<Given>,
 }
 
 #[derive(Debug, Default)]
 struct Given {
-    hour: u64,
+    /// The number of the period.
+    number: u64,
     /// `None` are those who did not fit.
     by: HashMap<Option<WorkloadId>, u32>,
 }
 
 impl Allowance {
-    /// So many tokens in each hour of the clock.
+    /// So many in each hour of the clock.
     pub(crate) fn new(most: u32) -> Self {
-        Self { most, given: Mutex::default() }
+        Self { most, period: HOUR, given: Mutex::default() }
     }
 
-    /// Whether this workload may give back one more; it counts from now on.
+    /// So many in each minute of the clock.
+    pub(crate) fn per_minute(most: u32) -> Self {
+        Self { period: MINUTE, ..Self::new(most) }
+    }
+
+    /// Whether this workload may do one more; it counts from now on.
     pub(crate) fn take(&self, workload: &WorkloadId, now: Timestamp) -> bool {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        let hour = now.as_secs() / HOUR;
-        if given.hour != hour {
-            *given = Given { hour, by: HashMap::new() };
-        }
-        let own = Some(workload.clone());
-        let who = if given.by.len() < WORKLOADS || given.by.contains_key(&own) { own } else { None };
+        let mut given = self.given(now);
+        let who = given.who(workload);
         let count = given.by.entry(who).or_default();
         let may = *count < self.most;
         *count = count.saturating_add(u32::from(may));
         may
+    }
+
+    /// Whether this workload may do one more; nothing is counted.
+    pub(crate) fn is_left(&self, workload: &WorkloadId, now: Timestamp) -> bool {
+        let given = self.given(now);
+        given.by.get(&given.who(workload)).is_none_or(|count| *count < self.most)
+    }
+
+    /// What was done in this period.
+    fn given(&self, now: Timestamp) -> MutexGuard<'_, Given> {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = now.as_secs().checked_div(self.period).unwrap_or_default();
+        if given.number != number {
+            *given = Given { number, by: HashMap::new() };
+        }
+        given
+    }
+}
+
+impl Given {
+    fn who(&self, workload: &WorkloadId) -> Option<WorkloadId> {
+        let own = Some(workload.clone());
+        if self.by.len() < WORKLOADS || self.by.contains_key(&own) { own } else { None }
     }
 }
 
@@ -60,6 +86,14 @@ mod tests {
         let takes = |name, now| allowance.take(&workload(name), now);
         assert_eq!([takes(1, now), takes(1, now), takes(1, now), takes(2, now)], [true, true, false, true]);
         assert!(takes(1, Timestamp::from_secs(10_800).unwrap()));
+    }
+
+    #[test]
+    fn asking_what_is_left_takes_nothing() {
+        let (allowance, now) = (Allowance::per_minute(1), Timestamp::from_secs(7200).unwrap());
+        assert!(allowance.is_left(&workload(1), now) && allowance.is_left(&workload(1), now));
+        assert!(allowance.take(&workload(1), now) && !allowance.is_left(&workload(1), now));
+        assert!(allowance.is_left(&workload(1), Timestamp::from_secs(7260).unwrap()));
     }
 
     #[test]

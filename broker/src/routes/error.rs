@@ -139,6 +139,12 @@ fn presented_face(error: &PresentedError) -> Face {
             return outage(ReasonCode::JwksUnavailable, *retry_after);
         }
         PresentedError::Foreign(error) => error.reason_code(),
+        PresentedError::Introspected(error) => {
+            let reason = error.reason_code();
+            return error
+                .retry_after()
+                .map_or_else(|| bad(ErrorCode::InvalidRequest, reason), |later| outage(reason, later));
+        }
     };
     bad(ErrorCode::InvalidRequest, reason)
 }

@@ -1,18 +1,25 @@
 //! Subjects and actors of other issuers: verified by their own keys, named in their issuer's namespace.
 //! Not here: our own tokens, and evidence (`attest`): a token that is exchanged authenticates nobody.
 
+mod client;
+mod opaque;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use symbolon_cel::{Bindings, Environment, EvalError, Program, Shape, Value, ValueError};
-use symbolon_identity::{Audience, IssuerName, IssuerUrl, Timestamp};
-use symbolon_issuers::{Issuer, IssuerSettings, Issuers};
-use symbolon_token::{AudienceRule, Claims, Subject, TokenType, VerifiedToken};
+use symbolon_http::client::GuardedClient;
+use symbolon_identity::{Audience, IssuerName, Timestamp};
+use symbolon_issuers::{Issuer, IssuerSettings, Issuers, SetupError};
+use symbolon_token::{AudienceRule, Claims, Subject, TokenHash, TokenType};
 
+use self::opaque::Asked;
 use super::party::{VerifiedParty, addressed_to, lineage};
 use crate::config::{Config, SubjectIssuerConfig};
 use crate::findings::Findings;
 use crate::grants::{PresentedToken, TokenKind};
+use crate::keys::SigningRing;
+use crate::metrics::IntrospectionMetrics;
 use crate::refusal::{Party, Refusal};
 use crate::resources::Resources;
 
@@ -41,6 +48,25 @@ struct Foreign {
     ourselves: Vec<Audience>,
     /// The same and those of our resources.
     audiences: Vec<Audience>,
+    /// How it is asked about its tokens, if it is.
+    asked: Option<Asked>,
+}
+
+/// What foreign issuers are set up with.
+#[derive(Debug)]
+pub(crate) struct ForeignSurroundings<'a> {
+    /// Their keys.
+    pub(crate) issuers: &'a Issuers,
+    /// Our issuer as an audience.
+    pub(crate) ourselves: &'a Audience,
+    /// Our resources.
+    pub(crate) resources: &'a Resources,
+    /// What asks them.
+    pub(crate) outbound: &'a GuardedClient,
+    /// The keys that we sign with when we ask.
+    pub(crate) keys: &'a Arc<SigningRing>,
+    /// What counts the questions.
+    pub(crate) metrics: &'a IntrospectionMetrics,
 }
 
 /// What one issuer's tokens have to meet, and what they say.
@@ -73,6 +99,7 @@ pub(crate) enum SubjectError {
 impl ForeignPlan {
     /// Checks the section.
     pub(crate) fn draw(config: &Config, findings: &mut Findings) -> Self {
+        opaque::check(config, findings);
         let (mut plan, mut names, mut urls) = (Self::default(), BTreeSet::new(), BTreeSet::new());
         for (index, issuer) in config.subject_issuers.iter().enumerate() {
             let path = format!("subject_issuers[{index}]");
@@ -95,40 +122,41 @@ impl ForeignPlan {
 
     /// What has to be known of each issuer to fetch its keys.
     pub(crate) fn settings(&self, ourselves: &Audience, resources: &Resources) -> Vec<IssuerSettings> {
-        let settings = |(config, _): &(SubjectIssuerConfig, Rules)| {
-            let (_, audiences) = audiences(config, ourselves, resources);
-            let mut token_types = vec![config.access_token_type.0];
-            if config.id_tokens {
-                token_types.extend([TokenType::Jwt, TokenType::Absent]);
-            }
-            IssuerSettings {
-                name: config.name.clone(),
-                issuer: config.issuer.clone(),
-                audiences: audiences.into_iter().collect(),
-                algorithms: config.algorithms.clone(),
-                token_types,
-                max_lifetime: config.max_lifetime.as_duration(),
-                keys: config.keys.source(),
-                dev: config.dev,
-            }
-        };
-        self.all.iter().map(settings).collect()
+        self.all.iter().map(|(config, _)| settings(config, ourselves, resources)).collect()
     }
 
     /// Puts the plan to work.
-    pub(crate) fn build(
-        self,
-        issuers: &Issuers,
-        ourselves: &Audience,
-        resources: &Resources,
-    ) -> ForeignIssuers {
-        let build = |(config, rules): (SubjectIssuerConfig, Rules)| {
-            let issuer = Arc::clone(issuers.get(&config.name)?);
-            let (ourselves, audiences) = audiences(&config, ourselves, resources);
-            let url: IssuerUrl = config.issuer;
-            Some((url.as_str().to_owned(), Foreign { issuer, rules, ourselves, audiences }))
-        };
-        ForeignIssuers { all: self.all.into_iter().filter_map(build).collect() }
+    ///
+    /// # Errors
+    /// [`SetupError`] if an issuer cannot be asked.
+    pub(crate) fn build(self, around: &ForeignSurroundings<'_>) -> Result<ForeignIssuers, SetupError> {
+        let mut all = BTreeMap::new();
+        for (config, rules) in self.all {
+            let Some(issuer) = around.issuers.get(&config.name) else { continue };
+            let asked = Asked::build(&config, around)?;
+            let (ourselves, audiences) = audiences(&config, around.ourselves, around.resources);
+            let foreign = Foreign { issuer: Arc::clone(issuer), rules, ourselves, audiences, asked };
+            all.insert(config.issuer.as_str().to_owned(), foreign);
+        }
+        Ok(ForeignIssuers { all })
+    }
+}
+
+fn settings(config: &SubjectIssuerConfig, ourselves: &Audience, resources: &Resources) -> IssuerSettings {
+    let (_, audiences) = audiences(config, ourselves, resources);
+    let mut token_types = vec![config.access_token_type.0];
+    if config.id_tokens {
+        token_types.extend([TokenType::Jwt, TokenType::Absent]);
+    }
+    IssuerSettings {
+        name: config.name.clone(),
+        issuer: config.issuer.clone(),
+        audiences: audiences.into_iter().collect(),
+        algorithms: config.algorithms.clone(),
+        token_types,
+        max_lifetime: config.max_lifetime.as_duration(),
+        keys: config.keys.source(),
+        dev: config.dev,
     }
 }
 
@@ -230,7 +258,19 @@ impl ForeignIssuers {
         let foreign = named.ok_or_else(|| refused(symbolon_issuers::IssuerError::UnknownIssuer))?;
         let rule = AudienceRule::ContainsAny(&foreign.audiences);
         let token = foreign.issuer.verify(&presented.token, rule, now).await.map_err(refused)?;
-        foreign.party(party, presented.claimed, &token, resources)
+        if !foreign.rules.is_kind(presented.claimed, token.token_type()) {
+            return Err(Refusal::PresentedKind { party });
+        }
+        // An ID token is nothing that its issuer could be asked about, and an actor of its is refused whatever it says.
+        let is_asked_about = party == Party::Subject && token.token_type() == foreign.rules.access_token_type;
+        if let Some(asked) = foreign.asked.as_ref().filter(|asked| asked.jwts && is_asked_about) {
+            asked.confirm(party, (&presented.text, &token), now).await?;
+        }
+        foreign.party(
+            party,
+            (token.claims(), token.content_hash().unwrap_or_else(|| token.hash())),
+            resources,
+        )
     }
 }
 
@@ -238,21 +278,16 @@ impl Foreign {
     fn party(
         &self,
         party: Party,
-        claimed: TokenKind,
-        token: &VerifiedToken,
+        (claims, hash): (&Claims, TokenHash),
         resources: &Resources,
     ) -> Result<VerifiedParty, Refusal> {
-        if !self.rules.is_kind(claimed, token.token_type()) {
-            return Err(Refusal::PresentedKind { party });
-        }
-        let claims = token.claims();
         let mapped = |source| Refusal::PresentedMapping { party, source };
         Ok(VerifiedParty {
             party,
             id: self.rules.subject(claims).map_err(mapped)?,
             issuer: Some(claims.issuer.clone()),
             tags: self.rules.map(claims).map_err(mapped)?,
-            lineage: lineage(token, Some(self.rules.name.as_str()))?,
+            lineage: lineage(claims, hash, Some(self.rules.name.as_str()))?,
             addressed_to: addressed_to(&claims.audiences, &self.ourselves, resources),
             claims: claims.clone(),
         })

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use symbolon_identity::{Audience, TokenId};
-use symbolon_jws::{CryptoError, base64url};
-use symbolon_token::{Actor, Claims, Issuer, Subject, VerifiedToken};
+use symbolon_jws::{CryptoError, base64url, sha256};
+use symbolon_token::{Actor, Claims, Issuer, Subject, TokenHash, VerifiedToken};
 
 use crate::refusal::{Party, Refusal};
 use crate::resources::{Resource, Resources};
@@ -50,7 +50,7 @@ impl VerifiedParty {
             id: claims.subject.clone(),
             issuer: None,
             tags: tags.collect(),
-            lineage: lineage(token, None)?,
+            lineage: lineage(&claims, token.hash(), None)?,
             addressed_to: addressed_to(&claims.audiences, resources.ourselves(), resources),
             claims,
         })
@@ -75,18 +75,29 @@ fn of_issuer(actor: Actor, issuer: &Issuer) -> Actor {
     }
 }
 
-/// The token at the root of the chain; a foreign one under its issuer's name, so that two issuers' ids do not meet.
-pub(super) fn lineage(token: &VerifiedToken, issuer_name: Option<&str>) -> Result<TokenId, Refusal> {
-    let claims = token.claims();
+/// The token at the root of the chain; a foreign one under its issuer's name, so that two issuers' ids do not meet. One
+/// without an id is named by the hash of its content, which is the same whatever becomes of its signature.
+pub(super) fn lineage(
+    claims: &Claims,
+    hash: TokenHash,
+    issuer_name: Option<&str>,
+) -> Result<TokenId, Refusal> {
     let known = match issuer_name {
         None => claims.lineage.clone().or_else(|| claims.token_id.clone()),
-        Some(name) => claims.token_id.as_ref().and_then(|id| TokenId::parse(&format!("{name}:{id}")).ok()),
+        Some(name) => claims.token_id.as_ref().map(|id| of_issuer_id(name, id)).transpose()?,
     };
-    match known {
-        Some(known) => Ok(known),
-        // INVARIANT: base64url is printable ASCII of moderate length, which is all that a token id asks for.
-        None => Ok(TokenId::parse(&base64url::encode(token.hash().as_bytes())).map_err(|_| CryptoError)?),
-    }
+    known.map_or_else(|| hashed(hash.as_bytes()), Ok)
+}
+
+/// An id of another issuer; one that is too long with the issuer's name before it, by its hash.
+fn of_issuer_id(name: &str, id: &TokenId) -> Result<TokenId, Refusal> {
+    let named = format!("{name}:{id}");
+    TokenId::parse(&named).or_else(|_| hashed(&sha256(named.as_bytes())))
+}
+
+fn hashed(hash: &[u8; 32]) -> Result<TokenId, Refusal> {
+    // INVARIANT: base64url is printable ASCII of moderate length, which is all that a token id asks for.
+    Ok(TokenId::parse(&base64url::encode(hash)).map_err(|_| CryptoError)?)
 }
 
 /// The resources that a token is addressed to, unless it is addressed to us.

@@ -294,3 +294,56 @@ async fn contradictions_and_traps_are_found_at_load() {
     let good = "outbound: { allow: ['169.254.169.254/32', '10.0.0.0/8', 'fd00:ec2::254/128'] }\n";
     assert_eq!(setup.refused("http://127.0.0.1:0/tenant-1/a.b_c~d/", good), "");
 }
+
+#[tokio::test]
+async fn a_section_that_could_send_a_token_to_the_wrong_party_is_found_at_load() {
+    let setup = Setup::new(EVERYTHING);
+    let issuer = |name: &str, introspection: &str| {
+        format!(
+            "  - {{ name: {name}, issuer: \"https://{name}.test\", introspection: {{ client_id: us, {introspection} }} }}\n"
+        )
+    };
+    let refused = |issuers: &[String]| {
+        setup.refused("http://127.0.0.1:0", &format!("subject_issuers:\n{}", issuers.concat()))
+    };
+    fs::write(setup.file("client-secret"), "s3cret").unwrap();
+    let secret = format!("${{file:{}}}", setup.file("client-secret").display());
+    for good in [
+        vec![issuer("a", "token_prefix: ''"), issuer("b", "jwts: true")],
+        vec![issuer("a", "token_prefix: a_"), issuer("b", "token_prefix: b_")],
+        vec![issuer(
+            "a",
+            "token_prefix: a_, endpoint: 'https://a.test/introspect', authentication: private_key_jwt",
+        )],
+        vec![issuer("a", &format!("token_prefix: a_, authentication: {{ client_secret: '{secret}' }}"))],
+    ] {
+        assert_eq!(refused(&good), "", "{good:?}");
+    }
+    for (said, bad) in [
+        ("could be another issuer's", vec![issuer("a", "token_prefix: ''"), issuer("b", "token_prefix: b_")]),
+        (
+            "could be another issuer's",
+            vec![issuer("a", "token_prefix: t_"), issuer("b", "token_prefix: t_b_")],
+        ),
+        ("could be another issuer's", vec![issuer("a", "token_prefix: t_"), issuer("b", "token_prefix: t_")]),
+        ("asked about nothing", vec![issuer("a", "endpoint: 'https://a.test/introspect'")]),
+        ("no bearer token", vec![issuer("a", "token_prefix: 'a b'")]),
+        ("is no https URL", vec![issuer("a", "token_prefix: a_, endpoint: 'http://a.test/introspect'")]),
+        ("is no https URL", vec![issuer("a", "token_prefix: a_, endpoint: 'http://127.0.0.1:1/introspect'")]),
+        ("is no https URL", vec![issuer("a", "token_prefix: a_, endpoint: '/introspect'")]),
+        ("zero", vec![issuer("a", "token_prefix: a_, concurrent_requests: 0")]),
+        ("zero", vec![issuer("a", "token_prefix: a_, inactive_per_minute: 0")]),
+        ("zero", vec![issuer("a", "token_prefix: a_, requests_per_second: 0")]),
+        (
+            "a secret is given as",
+            vec![issuer("a", "token_prefix: a_, authentication: { client_secret: s3cret }")],
+        ),
+        (
+            "look like a token",
+            vec![issuer("a", "token_prefix: a_").replace("client_id: us", "client_id: 'http://127.0.0.1:0'")],
+        ),
+    ] {
+        let found = refused(&bad);
+        assert!(found.contains(said), "{bad:?}: {found}");
+    }
+}

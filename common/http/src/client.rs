@@ -57,6 +57,12 @@ impl GuardedClient {
         ClientBuilder::new()
     }
 
+    /// The same client, with the same connections, that takes no larger answers than this.
+    #[must_use]
+    pub fn with_max_body(&self, bytes: usize) -> Self {
+        Self { max_body: self.max_body.min(bytes), ..self.clone() }
+    }
+
     /// Asks for `url`. Conditional requests put their validators into `headers`.
     ///
     /// # Errors

@@ -56,6 +56,7 @@ reasons! {
     EvidenceReplayed = "evidence_replayed", "this evidence was already used; make a fresh one for each request";
     Expired = "expired", "the token has expired; get a new one";
     GroupUndetermined = "group_undetermined", "membership in a group could not be determined; the operator has to mend the mapping";
+    Inactive = "inactive", "the issuer says that the token is not active; get a new one from it";
     InsufficientScope = "insufficient_scope", "the token lacks a scope that this route asks for; request it from the broker";
     InvalidScope = "invalid_scope", "the resource does not offer a requested scope; request one that it offers";
     InvalidTarget = "invalid_target", "the requested resource is unknown or missing; name one by `resource` or `audience`";

@@ -43,6 +43,14 @@ pub enum SetupError {
         /// The issuer.
         issuer: IssuerName,
     },
+    /// The URL of the introspection endpoint is none, or plain http where that is not allowed.
+    #[error(
+        "the introspection endpoint of issuer `{issuer}` is no https URL, or plain http without `dev: true`"
+    )]
+    Endpoint {
+        /// The issuer.
+        issuer: IssuerName,
+    },
     /// The key set in the configuration cannot be used.
     #[error("the key set of issuer `{issuer}` in the configuration is refused: {source}")]
     InlineKeys {
@@ -80,15 +88,18 @@ pub enum FetchError {
         /// The status.
         status: u16,
     },
-    /// The discovery document is not a JSON object with `issuer` and `jwks_uri`.
+    /// The discovery document is not a JSON object with `issuer` and what is looked for.
     #[error("the discovery document is malformed")]
     Metadata,
     /// The discovery document is another issuer's (OpenID Connect Discovery §4.3, RFC 8414 §3.3).
     #[error("the discovery document is of another issuer")]
     OtherIssuer,
-    /// The `jwks_uri` is not https, or plain http where that is not allowed.
-    #[error("the `jwks_uri` of the discovery document may not be used")]
-    KeysUrl,
+    /// A URL of the discovery document is not https, or plain http where that is not allowed.
+    #[error("the `{member}` of the discovery document may not be used")]
+    Url {
+        /// Its name there.
+        member: &'static str,
+    },
     /// The file with the key set cannot be read.
     #[error("the key set file cannot be read: {0}")]
     File(std::io::ErrorKind),
@@ -108,7 +119,7 @@ impl FetchError {
             Self::Http { .. } => "unreachable",
             Self::TimedOut { .. } => "timed_out",
             Self::Status { .. } => "status",
-            Self::Metadata | Self::OtherIssuer | Self::KeysUrl => "metadata",
+            Self::Metadata | Self::OtherIssuer | Self::Url { .. } => "metadata",
             Self::File(_) => "file",
             Self::KeySet(_) => "malformed",
             Self::NoUsableKey => "no_usable_key",

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod attempts;
+mod discovery;
 mod disk;
 mod error;
+mod introspection;
 mod issuer;
 mod issuers;
 mod key_set;
@@ -14,6 +16,10 @@ mod source;
 mod tests;
 
 pub use error::{Document, FetchError, IssuerError, SetupError};
+pub use introspection::{
+    Authentication, Credential, Introspection, IntrospectionError, IntrospectionFailure,
+    IntrospectionSettings,
+};
 pub use issuer::{Issuer, KeyStatus};
 pub use issuers::Issuers;
 pub use settings::{IssuerSettings, KeyPolicy, KeySource};

@@ -15,7 +15,11 @@ impl TokenHash {
     /// The hash of a compact token.
     #[must_use]
     pub fn of(token: &str) -> Self {
-        Self(sha256(token.as_bytes()))
+        Self::of_bytes(token.as_bytes())
+    }
+
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
+        Self(sha256(bytes))
     }
 
     /// Its bytes.

@@ -72,7 +72,9 @@ impl UnverifiedToken {
         let claims = Claims::read(&self.members)?;
         let token_type = TokenType::of_header(verified.header().token_type());
         let token_type = expectations.check(token_type, &claims, now)?;
-        Ok(VerifiedToken::new(claims, self.hash, key.thumbprint(), (token_type, expectations.leeway)))
+        let content = claims.token_id.is_none().then(|| TokenHash::of_bytes(verified.payload()));
+        let hashes = (self.hash, content);
+        Ok(VerifiedToken::new(claims, hashes, key.thumbprint(), (token_type, expectations.leeway)))
     }
 }
 

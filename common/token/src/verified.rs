@@ -17,6 +17,8 @@ use crate::{Claims, TokenError, TokenHash, TokenType};
 pub struct VerifiedToken {
     claims: Claims,
     hash: TokenHash,
+    /// Only of a token without `jti`.
+    content: Option<TokenHash>,
     key_thumbprint: Thumbprint,
     leeway: Duration,
     token_type: TokenType,
@@ -25,11 +27,11 @@ pub struct VerifiedToken {
 impl VerifiedToken {
     pub(crate) fn new(
         claims: Claims,
-        hash: TokenHash,
+        (hash, content): (TokenHash, Option<TokenHash>),
         key_thumbprint: Thumbprint,
         (token_type, leeway): (TokenType, Duration),
     ) -> Self {
-        Self { claims, hash, key_thumbprint, leeway, token_type }
+        Self { claims, hash, content, key_thumbprint, leeway, token_type }
     }
 
     /// The kind of token that its `typ` says.
@@ -48,6 +50,13 @@ impl VerifiedToken {
     #[must_use]
     pub fn hash(&self) -> TokenHash {
         self.hash
+    }
+
+    /// The hash of what the signature covers, if the token has no `jti`: an ECDSA signature has a twin, so that the hash of
+    /// the whole token is not the only one of its content.
+    #[must_use]
+    pub fn content_hash(&self) -> Option<TokenHash> {
+        self.content
     }
 
     /// The thumbprint of the issuer's key that the token was verified with; the verdict dies with that key.

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use symbolon_e2e::http::{Answer, Call};
+use symbolon_e2e::issuer::twin;
 use symbolon_e2e::machine::now;
 use symbolon_identity::Timestamp;
 use symbolon_jws::Algorithm;
@@ -263,6 +264,21 @@ async fn what_is_no_identity_does_not_come_through_in_act() {
     assert_eq!(answer.status, 200, "times within `act` mean nothing: {}", said(&answer));
     let after = claims(&answer.text("access_token"));
     assert_eq!(after["act"]["act"], json!({"sub": "agent", "iss": exchanging.users.url}));
+}
+
+#[tokio::test]
+async fn a_revoked_token_without_an_id_stays_revoked_under_the_twin_of_its_signature() {
+    let exchanging = Exchanging::start().await;
+    let token = exchanging.user_token(|claims| drop(claims.as_object_mut().unwrap().remove("jti")));
+    let first = exchanging.pass_on(0, &token, BACK).await;
+    assert_eq!(first.status, 200, "{}", said(&first));
+    let lineage = claims(&first.text("access_token"))["lineage"].clone();
+    let order = Call::json("/v1/revocations", &json!({"kind": "lineage", "value": lineage}));
+    assert_eq!(order.send(exchanging.broker.admin_socket().as_path()).await.unwrap().status, 200);
+    for spelling in [token.clone(), twin(&token)] {
+        let answer = exchanging.pass_on(0, &spelling, BACK).await;
+        assert_refused("J20: both forms of a signature", &answer, "invalid_request", "revoked");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! Not here: evidence of platforms.
 
 use serde_json::{Value, json};
-use symbolon_e2e::issuer::{KEY_ID, TestIssuer, decode, encode};
+use symbolon_e2e::issuer::{KEY_ID, TestIssuer, encode, twin};
 use symbolon_e2e::machine::now;
 use tokio::task::JoinSet;
 
@@ -128,20 +128,6 @@ async fn the_twin_of_a_signature_does_not_make_an_assertion_new() {
         assert_eq!(issuing.present(&spent).await.status, 200, "J20: both forms of a signature verify");
         assert_refused(&issuing.present(&again).await, 401, "invalid_client", "evidence_replayed");
     }
-}
-
-/// The other signature of the same key over the same message: (r, n − s) for (r, s).
-fn twin(token: &str) -> String {
-    let order = decode("_____wAAAAD__________7zm-q2nF56E87nKwvxjJVE");
-    let (signed, signature) = token.rsplit_once('.').unwrap();
-    let mut signature = decode(signature);
-    let mut borrow = 0;
-    for (place, order) in signature[32..].iter_mut().zip(&order).rev() {
-        let difference = 256 + i32::from(*order) - i32::from(*place) - borrow;
-        borrow = i32::from(difference < 256);
-        *place = u8::try_from(difference % 256).unwrap();
-    }
-    format!("{signed}.{}", encode(&signature))
 }
 
 #[tokio::test]

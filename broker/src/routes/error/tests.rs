@@ -2,11 +2,12 @@ use std::collections::BTreeSet;
 
 use symbolon_cel::EvalError;
 use symbolon_identity::{GroupName, IssuerName, ProviderName, Timestamp, WorkloadId};
+use symbolon_issuers::{IntrospectionError, IntrospectionFailure};
 use symbolon_policies::{
     Action, Assurance, Context, Denial, PolicyFile, PolicySet, Question, Resource, Workload,
 };
 use symbolon_proof::ProofError;
-use symbolon_token::ClaimName;
+use symbolon_token::{ClaimName, TokenHash};
 use symbolon_wire::FormError;
 
 use super::*;
@@ -92,6 +93,18 @@ fn keys_unavailable() -> IssuerError {
     IssuerError::KeysUnavailable { issuer, retry_after: Duration::from_secs(7) }
 }
 
+fn idp() -> IssuerName {
+    IssuerName::parse("idp").unwrap()
+}
+
+fn silent() -> IntrospectionError {
+    IntrospectionError::Unavailable {
+        issuer: idp(),
+        retry_after: SOON,
+        source: IntrospectionFailure::TimedOut,
+    }
+}
+
 fn expired() -> TokenError {
     TokenError::Expired { at: Timestamp::default() }
 }
@@ -161,6 +174,11 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Presented { party, source: OwnTokenError::Revoked.into() }, 400, "invalid_request", "revoked"),
         (Refusal::Presented { party, source: IssuerError::UnknownIssuer.into() }, 400, "invalid_request", "unknown_issuer"),
         (Refusal::Presented { party, source: keys_unavailable().into() }, 503, "temporarily_unavailable", "jwks_unavailable"),
+        (Refusal::Presented { party, source: IntrospectionError::Inactive { issuer: idp(), token: TokenHash::of("t") }.into() }, 400, "invalid_request", "inactive"),
+        (Refusal::Presented { party, source: IntrospectionError::Token { issuer: idp(), source: expired() }.into() }, 400, "invalid_request", "expired"),
+        (Refusal::Presented { party, source: silent().into() }, 503, "temporarily_unavailable", "issuer_unavailable"),
+        (Refusal::Presented { party, source: IntrospectionError::Resting { issuer: idp(), retry_after: Duration::from_secs(7) }.into() }, 503, "temporarily_unavailable", "issuer_unavailable"),
+        (Refusal::Presented { party, source: IntrospectionError::Busy { issuer: idp(), retry_after: SOON }.into() }, 503, "temporarily_unavailable", "busy"),
         (Refusal::PresentedKind { party }, 400, "invalid_request", "wrong_type"),
         (Refusal::PresentedMapping { party, source: SubjectError::Condition }, 400, "invalid_request", "mapping_failed"),
         (Refusal::NotAddressed { party }, 400, "invalid_request", "subject_not_addressed"),

@@ -57,7 +57,7 @@ async fn discovery_cannot_send_us_anywhere() {
         "data:application/json,{}",
     ] {
         let refused = discovering(&server, &document(&server.url(), place)).await;
-        assert!(matches!(refused, Err(FetchError::KeysUrl)), "{place}: {refused:?}");
+        assert!(matches!(refused, Err(FetchError::Url { member: "jwks_uri" })), "{place}: {refused:?}");
     }
     for place in ["https://169.254.169.254/keys", "https://10.0.0.1/keys", "https://[fe80::1]/keys"] {
         let refused = discovering(&server, &document(&server.url(), place)).await;
