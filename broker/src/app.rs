@@ -189,6 +189,21 @@ fn inspector(
     }
 }
 
+fn status_parts(
+    foundation: &Foundation,
+    own: &Arc<OwnTokens>,
+    (gate, proxies): (Arc<Gate>, Arc<Proxies>),
+) -> StatusParts {
+    StatusParts {
+        own: Arc::clone(own),
+        keys: Arc::clone(&foundation.keys),
+        revocations: Arc::clone(&foundation.revocations),
+        clock: Arc::clone(&foundation.clock),
+        gate,
+        proxies,
+    }
+}
+
 /// What the public listeners and the admin socket serve.
 #[derive(Debug)]
 struct Service {
@@ -248,15 +263,8 @@ impl Service {
         let gate = Arc::new(Gate::new(&config.limits));
         let proxies = Arc::new(Proxies::new(&config.listen));
         let door = Door::new(Arc::clone(&gate), Arc::clone(&proxies), Arc::clone(&foundation.clock));
-        let parts = StatusParts {
-            own: Arc::clone(&own),
-            keys: Arc::clone(&foundation.keys),
-            revocations: Arc::clone(&foundation.revocations),
-            clock: Arc::clone(&foundation.clock),
-            gate,
-            proxies,
-        };
-        let status = Arc::new(StatusRoute::new(issuer, parts)?);
+        let status = StatusRoute::new(issuer, status_parts(foundation, &own, (gate, proxies)))?;
+        let status = Arc::new(status);
         let keys = Arc::clone(&foundation.keys);
         let inspector = inspector(
             (issuer, &config.limits),

@@ -107,7 +107,7 @@ impl RevocationRoutes {
         let names_a_workload = matches!(order.kind, RevocationKind::Workload | RevocationKind::Client);
         if names_a_workload && WorkloadId::parse(&order.value).is_err() {
             let client = ClientId::parse(&order.value).ok()?;
-            order.value = self.clients.get(&client)?.as_str().to_owned();
+            self.clients.get(&client)?.as_str().clone_into(&mut order.value);
         }
         Some(order)
     }

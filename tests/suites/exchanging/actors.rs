@@ -15,6 +15,19 @@ use super::{
     workload,
 };
 
+/// The third client is an agent, with a token for the front service that is bound to a key.
+const AGENT: &str = r#"
+@id("agent") permit (principal, action == Symbolon::Action::"issue", resource == Symbolon::Resource::"front")
+when { principal has client && principal.client.id == "third" };
+"#;
+/// It may be named as the actor of an exchange.
+const AGENT_ACTS: &str = r#"
+@id("agent-acts") permit (
+  principal == Symbolon::Workload::"spiffe://test.example/client/third",
+  action == Symbolon::Action::"exchange", resource == Symbolon::Resource::"back"
+);
+"#;
+
 impl Exchanging {
     fn user_token(&self, change: impl FnOnce(&mut Value)) -> String {
         let mut claims = self.user_claims();
@@ -140,12 +153,7 @@ async fn a_policy_may_allow_fewer_actors() {
 
 #[tokio::test]
 async fn an_actor_token_names_the_actor_and_bounds_the_life() {
-    let exchanging = Exchanging::start_with(
-        "",
-        "@id(\"agent\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"front\") when { principal has client && principal.client.id == \"third\" };\n\
-         @id(\"agent-acts\") permit (principal == Symbolon::Workload::\"spiffe://test.example/client/third\", action == Symbolon::Action::\"exchange\", resource == Symbolon::Resource::\"back\");\n",
-    )
-    .await;
+    let exchanging = Exchanging::start_with("", &format!("{AGENT}{AGENT_ACTS}")).await;
     let subject = exchanging.front_token().await;
     let key = ProofKey::generate(Algorithm::Es256).unwrap();
     let own = [("grant_type", "client_credentials"), ("resource", super::FRONT)];
@@ -283,11 +291,7 @@ async fn a_revoked_token_without_an_id_stays_revoked_under_the_twin_of_its_signa
 
 #[tokio::test]
 async fn policies_are_asked_about_the_actor_that_a_token_names_too() {
-    let exchanging = Exchanging::start_with(
-        "",
-        "@id(\"agent\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"front\") when { principal has client && principal.client.id == \"third\" };\n",
-    )
-    .await;
+    let exchanging = Exchanging::start_with("", AGENT).await;
     let subject = exchanging.front_token().await;
     let key = ProofKey::generate(Algorithm::Es256).unwrap();
     let own = [("grant_type", "client_credentials"), ("resource", super::FRONT)];
