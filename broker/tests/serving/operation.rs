@@ -33,16 +33,28 @@ async fn a_denial_is_explained_to_operators_with_expected_and_actual_values() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_are_counted_and_have_no_record() {
+async fn strangers_are_counted_and_remembered_without_a_record() {
     let setup = Setup::new(EVERYTHING);
     let broker = setup.start().await;
     let refused = broker.ask(&[NOTES], None).await;
-    assert_eq!(broker.decision(refused.text("decision_id")).await.status, 404);
+    let explained = broker.decision(refused.text("decision_id")).await;
+    assert_eq!((explained.status, explained.text("reason")), (200, "evidence_missing"));
     assert_eq!(broker.decision("b-nonsense").await.status, 400);
     let (_, metrics) = broker.admin("/metrics").await;
     let line = "symbolon_broker_token_answers_total{outcome=\"refused\",reason=\"evidence_missing\"} 1";
     assert!(metrics.contains(line), "{metrics}");
     broker.stop().await;
+    assert_eq!(recorded(&setup, "evidence_missing").await, 0);
+}
+
+/// How many decisions with this reason the store has.
+async fn recorded(setup: &Setup, reason: &str) -> usize {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(setup.file("broker.db"));
+    let mut store = options.connect().await.unwrap();
+    let records: Vec<String> =
+        sqlx::query_scalar("SELECT record FROM decisions").fetch_all(&mut store).await.unwrap();
+    let records = records.iter().map(|record| serde_json::from_str::<serde_json::Value>(record).unwrap());
+    records.filter(|record| record["reason"] == reason).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,14 +230,18 @@ async fn a_refusal_that_a_caller_gets_again_and_again_is_counted_and_not_recorde
         assert_eq!(denied.reason(), "denied");
         ids.push(denied.text("decision_id").to_owned());
     }
-    assert_eq!(broker.decision(&ids[0]).await.status, 200);
-    let mut kept = 0;
     for id in &ids {
-        kept += usize::from(broker.decision(id).await.status == 200);
+        let explained = broker.decision(id).await;
+        assert_eq!(
+            (explained.status, explained.text("reason")),
+            (200, "denied"),
+            "also what is on no record"
+        );
     }
-    assert!((20..=40).contains(&kept), "{kept}");
     assert_eq!(broker.ask_local(&[("audience", "orders")], None).await.reason(), "proof_missing");
     broker.stop().await;
+    let kept = recorded(&setup, "denied").await;
+    assert!((20..=40).contains(&kept), "{kept}");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(setup.file("broker.db"));
     let mut store = options.connect().await.unwrap();
     let lines: Vec<String> =
