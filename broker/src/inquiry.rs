@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use symbolon_identity::{ProviderName, Scope, Scopes, Timestamp, WorkloadId};
-use symbolon_policies::{Action, Assurance, Context, LocalTimes, Principal, Question, Workload};
+use symbolon_identity::{Scope, Scopes, Timestamp};
+use symbolon_policies::{Action, Context, LocalTimes, Principal, Question};
 
 use crate::attest::Attested;
 use crate::config::ExchangeMode;
@@ -15,9 +15,6 @@ use crate::proofs::ProvedKey;
 use crate::refusal::{Party, Refusal};
 use crate::resources::{Resource, Resources};
 use crate::subject::{PassedOn, VerifiedSubject};
-
-/// Who vouches for an actor that is named by a token of ours, as policies see it.
-const ACTOR_TOKEN: &str = "actor-token";
 
 /// Puts requests into questions.
 #[derive(Debug)]
@@ -76,16 +73,12 @@ impl Inquirer {
         }
         let mold = self.mold(asked.caller, asked.presented, asked.now)?;
         let (passed_on, mut questions) = (asked.subject.passed_on(), Vec::new());
-        let acting = passed_on.and_then(|passed_on| passed_on.acting.as_ref());
-        let acting = acting.map(|acting| mold.of_token(acting)).transpose()?;
-        for mold in [Some(&mold), acting.as_ref()].into_iter().flatten() {
-            for share in &shares {
-                let ask = |scope| mold.question(action(&share.resource, scope, passed_on));
-                if share.scopes.is_empty() {
-                    questions.push(ask(None));
-                } else {
-                    questions.extend(share.scopes.iter().map(|scope| ask(Some(scope.clone()))));
-                }
+        for share in &shares {
+            let ask = |scope| mold.question(action(&share.resource, scope, passed_on));
+            if share.scopes.is_empty() {
+                questions.push(ask(None));
+            } else {
+                questions.extend(share.scopes.iter().map(|scope| ask(Some(scope.clone()))));
             }
         }
         let operates =
@@ -217,13 +210,6 @@ struct Mold {
 }
 
 impl Mold {
-    /// The same about a workload that is known by a token of ours only: nothing that was attested of it is known now.
-    fn of_token(&self, workload: &WorkloadId) -> Result<Self, Refusal> {
-        let provider = ProviderName::parse(ACTOR_TOKEN).map_err(|_| Refusal::MayAct)?;
-        let workload = Workload::new(workload.clone(), provider, Assurance::Token);
-        Ok(Self { principal: Principal::from(workload), context: self.context.clone() })
-    }
-
     fn question(&self, action: Action) -> Question {
         Question { principal: self.principal.clone(), action, context: self.context.clone() }
     }

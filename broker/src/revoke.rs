@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 use crate::store::{Store, StoreError};
 use crate::subject::VerifiedSubject;
 
-pub(crate) use allowance::Allowance;
+pub(crate) use allowance::{Allowance, Guess};
 
 /// What is over stays in the feed for so long, so that verifiers also hear of what was lifted.
 pub(crate) const REMEMBERED: Duration = Duration::from_hours(1);
@@ -103,23 +103,18 @@ impl Revocations {
     /// Whether anybody may have tokens for this subject.
     ///
     /// # Errors
-    /// [`Refusal::SubjectRevoked`] if it, or who acts for it, is blocked.
+    /// [`Refusal::SubjectRevoked`] if it is blocked.
     pub(crate) fn admit_subject(&self, subject: &VerifiedSubject, now: Timestamp) -> Result<(), Refusal> {
         let current = self.current();
         let name = subject.as_claim().as_str();
         let blocked = [RevocationKind::Subject, RevocationKind::Workload]
             .into_iter()
             .any(|kind| current.blocked.stands(kind, name, now));
-        // Nobody acts who could not ask for itself.
-        let acting = subject.passed_on().and_then(|passed_on| passed_on.acting.as_ref());
-        let is_actor_blocked = acting.is_some_and(|acting| {
-            OF_CALLER.into_iter().any(|kind| current.blocked.stands(kind, acting.as_str(), now))
-        });
         // A token of another issuer is known to us by its lineage only.
         let is_revoked = subject.passed_on().is_some_and(|passed_on| {
             current.set.stands(RevocationKind::Lineage, passed_on.lineage.as_str(), now)
         });
-        if blocked || is_actor_blocked || is_revoked { Err(Refusal::SubjectRevoked) } else { Ok(()) }
+        if blocked || is_revoked { Err(Refusal::SubjectRevoked) } else { Ok(()) }
     }
 
     /// At most `limit` revocations after this place in the feed, and whether there are more.

@@ -37,8 +37,6 @@ pub(crate) struct PassedOn {
     pub(crate) earlier: Option<Actor>,
     /// The same with the new one in front, unless the subject acts for itself.
     pub(crate) chain: Option<Actor>,
-    /// Who acts, if that is not the caller.
-    pub(crate) acting: Option<WorkloadId>,
     /// The token at the root: what is derived from it can be revoked with it.
     pub(crate) lineage: TokenId,
     /// The earliest end of the tokens that were presented.
@@ -124,7 +122,7 @@ impl Subjects {
         };
         let refused = |source| Refusal::Presented { party, source };
         if !self.own.is_for(&presented.token) {
-            return self.foreign.verify(party, presented, resources, now).await;
+            return self.foreign.verify((party, caller), presented, resources, now).await;
         }
         if presented.claimed == crate::grants::TokenKind::IdToken {
             return Err(Refusal::PresentedKind { party });

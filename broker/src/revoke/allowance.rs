@@ -65,6 +65,36 @@ impl Allowance {
     }
 }
 
+/// A question that counts against an allowance, unless it turns out to have been a good one: also if whoever asks it
+/// does not wait for the answer.
+#[derive(Debug)]
+pub(crate) struct Guess<'a> {
+    allowance: &'a Allowance,
+    workload: &'a WorkloadId,
+    now: Timestamp,
+    counts: bool,
+}
+
+impl<'a> Guess<'a> {
+    /// A guess of this workload; none if it has none left.
+    pub(crate) fn begin(allowance: &'a Allowance, workload: &'a WorkloadId, now: Timestamp) -> Option<Self> {
+        allowance.is_left(workload, now).then_some(Self { allowance, workload, now, counts: true })
+    }
+
+    /// It was none.
+    pub(crate) fn forgive(mut self) {
+        self.counts = false;
+    }
+}
+
+impl Drop for Guess<'_> {
+    fn drop(&mut self) {
+        if self.counts {
+            self.allowance.take(self.workload, self.now);
+        }
+    }
+}
+
 impl Given {
     fn who(&self, workload: &WorkloadId) -> Option<WorkloadId> {
         let own = Some(workload.clone());

@@ -2,14 +2,12 @@
 //! Not here: verifying the tokens that name them.
 
 use serde_json::{Map, Value};
-use symbolon_identity::WorkloadId;
 use symbolon_token::{Actor, Subject};
 
 use super::party::VerifiedParty;
 use super::{PassedOn, VerifiedSubject};
 use crate::attest::Attested;
 use crate::inquiry::Caller;
-use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
 
 /// The most actors that a token may name; a policy may say less.
@@ -19,10 +17,8 @@ const MAX_ACTORS: usize = 4;
 #[derive(Debug)]
 struct NewActor<'a> {
     id: Subject,
-    /// The caller, if it acts itself: it goes by two names.
-    caller: Option<&'a Attested>,
-    /// Otherwise the workload that acts; policies are asked about it too.
-    other: Option<WorkloadId>,
+    /// The caller goes by two names.
+    caller: &'a Attested,
 }
 
 /// Joins what was presented.
@@ -46,39 +42,25 @@ pub(super) fn pass_on(
             lineage: subject.lineage,
             earlier,
             chain,
-            acting: new.other,
         }),
         subject: subject.id,
     })
 }
 
-/// The actor of the presented token, else the caller.
+/// The actor is the caller; an actor token has to be its own, and bounds the life of what is made.
 ///
-/// SECURITY: whoever is called gets the tokens of its callers, and would otherwise name any of them as the actor. So a
-/// token of somebody else is taken only from who proves the key that it is bound to, and policies have to permit the
-/// exchange to that workload as well.
+/// SECURITY: whoever is called gets the tokens of its callers, and would otherwise name any of them as the actor. A key that
+/// both hold does not help: of a workload that only a token names policies know nothing, so that a `forbid` on facts
+/// would not reach it.
 fn new_actor<'a>(actor: Option<&VerifiedParty>, caller: &'a Caller) -> Result<NewActor<'a>, Refusal> {
-    let own = Subject::from(caller.attested.workload());
-    let itself = |id| NewActor { id, caller: Some(&caller.attested), other: None };
-    let Some(actor) = actor else { return Ok(itself(own)) };
+    let id = Subject::from(caller.attested.workload());
     // An actor for whom somebody acts is not the one who acts; and our tokens name actors of our own only.
-    if actor.claims.actor.is_some() || actor.issuer.is_some() {
+    let is_own =
+        |actor: &VerifiedParty| actor.id == id && actor.claims.actor.is_none() && actor.issuer.is_none();
+    if actor.is_some_and(|actor| !is_own(actor)) {
         return Err(Refusal::MayAct);
     }
-    if actor.id == own {
-        return Ok(itself(own));
-    }
-    // A user of another issuer, for example, is no workload.
-    let other = WorkloadId::parse(actor.id.as_str()).map_err(|_| Refusal::MayAct)?;
-    if !is_bound_to(actor, caller) {
-        return Err(Refusal::MayAct);
-    }
-    Ok(NewActor { id: actor.id.clone(), caller: None, other: Some(other) })
-}
-
-fn is_bound_to(actor: &VerifiedParty, caller: &Caller) -> bool {
-    let bound = actor.claims.confirmation.and_then(|confirmation| confirmation.jkt);
-    bound.is_some() && bound == caller.key.as_ref().map(ProvedKey::thumbprint)
+    Ok(NewActor { id, caller: &caller.attested })
 }
 
 /// If the subject's token says who may act, nobody else may (RFC 8693 §4.4).
@@ -92,8 +74,7 @@ fn may_act(subject: &VerifiedParty, new: &NewActor<'_>) -> Result<(), Refusal> {
 
 /// Each member has to be the actor's; one that we do not know could be the one that excludes it.
 fn names(named: &Map<String, Value>, new: &NewActor<'_>) -> bool {
-    let is_called =
-        |name: &str| name == new.id.as_str() || new.caller.is_some_and(|caller| caller.is_called(name));
+    let is_called = |name: &str| name == new.id.as_str() || new.caller.is_called(name);
     named.contains_key("sub") | named.contains_key("client_id")
         && named.iter().all(|(member, value)| match (member.as_str(), value) {
             ("sub" | "client_id", Value::String(name)) => is_called(name),
@@ -108,17 +89,17 @@ fn extended(
     new: &NewActor<'_>,
 ) -> Result<Option<Actor>, Refusal> {
     let is_subject = subject.issuer.is_none() && subject.id == new.id;
-    if is_subject && earlier.is_none() && new.caller.is_some() {
+    // Who impersonates leaves no actor behind, and must not get by a detour what it does not get at once.
+    let passed_it_on = subject.issuer.is_none()
+        && subject.claims.lineage.is_some()
+        && subject.claims.client_id.as_ref().is_some_and(|client| client.as_str() == new.id.as_str());
+    if is_subject && earlier.is_none() && !passed_it_on {
         return Ok(None);
     }
     let acts_already = earlier
         .iter()
         .flat_map(|chain| chain.chain())
         .any(|actor| actor.issuer.is_none() && actor.subject == new.id);
-    // Who impersonates leaves no actor behind, and must not get by a detour what it does not get at once.
-    let passed_it_on = subject.issuer.is_none()
-        && subject.claims.lineage.is_some()
-        && subject.claims.client_id.as_ref().is_some_and(|client| client.as_str() == new.id.as_str());
     if is_subject || acts_already || passed_it_on {
         return Err(Refusal::ActorLoop);
     }

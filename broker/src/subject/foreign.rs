@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use symbolon_cel::{Bindings, Environment, EvalError, Program, Shape, Value, ValueError};
 use symbolon_http::client::GuardedClient;
-use symbolon_identity::{Audience, IssuerName, Timestamp};
+use symbolon_identity::{Audience, IssuerName, Timestamp, WorkloadId};
 use symbolon_issuers::{Issuer, IssuerSettings, Issuers, SetupError};
 use symbolon_token::{AudienceRule, Claims, Subject, TokenHash, TokenType};
 
@@ -247,7 +247,7 @@ impl ForeignIssuers {
     /// [`Refusal`] if no issuer has its `iss`, or it is refused by that issuer's keys and rules.
     pub(super) async fn verify(
         &self,
-        party: Party,
+        (party, caller): (Party, &WorkloadId),
         presented: &PresentedToken,
         resources: &Resources,
         now: Timestamp,
@@ -264,7 +264,7 @@ impl ForeignIssuers {
         // An ID token is nothing that its issuer could be asked about, and an actor of its is refused whatever it says.
         let is_asked_about = party == Party::Subject && token.token_type() == foreign.rules.access_token_type;
         if let Some(asked) = foreign.asked.as_ref().filter(|asked| asked.jwts && is_asked_about) {
-            asked.confirm(party, (&presented.text, &token), now).await?;
+            asked.confirm((party, caller), (&presented.text, &token), now).await?;
         }
         foreign.party(
             party,

@@ -149,7 +149,11 @@ impl Introspection {
         answered.inspect(|_| self.bounds.succeeded()).map_err(|source| {
             // An endpoint that fails may have moved.
             self.endpoint.forget();
-            let retry_after = self.bounds.failed(now.saturating_add(began.elapsed()));
+            let retry_after = if source.may_be_the_tokens() {
+                bounds::SOON
+            } else {
+                self.bounds.failed(now.saturating_add(began.elapsed()))
+            };
             IntrospectionError::Unavailable { issuer: self.name.clone(), retry_after, source }
         })
     }

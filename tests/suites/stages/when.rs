@@ -86,6 +86,12 @@ async fn a_condition_sees_no_header_that_the_api_will_not_see() {
     assert_eq!(call(of_type()).await.status, 200);
     let answer = call(of_type().header("connection", "content-type")).await;
     assert_refused("a type that ends here", &answer, 403, "insufficient_scope");
+    let when = "{ verify: { issuers: [a], scopes: [\"orders:admin\"] }, when: 'request.headers[\"te\"] + request.headers[\"keep-alive\"] + request.headers[\"proxy-authorization\"] == \"\"' }";
+    let staged = Staged::start(&[VERIFY, when], "").await;
+    for (name, value) in [("te", "trailers"), ("keep-alive", "timeout=5"), ("proxy-authorization", "x")] {
+        let answer = staged.call_as(Call::get("/orders/1").header(name, value), |_| ()).await;
+        assert!(answer.status == 403 || answer.status == 400, "{name}: {}", answer.status);
+    }
     // A name that only the gateway may set is removed on the way, so that it says nothing.
     let reserved = "{ verify: { issuers: [a], scopes: [\"orders:admin\"] }, when: 'request.headers[\"x-workload-id\"] == \"\"' }";
     let staged = Staged::start(&[VERIFY, reserved], "").await;

@@ -15,7 +15,7 @@ use crate::grants::OpaquePresented;
 use crate::metrics::IntrospectionMetrics;
 use crate::refusal::{Party, Refusal};
 use crate::resources::Resources;
-use crate::revoke::Allowance;
+use crate::revoke::{Allowance, Guess};
 use crate::subject::party::VerifiedParty;
 
 /// An issuer that is asked about its tokens.
@@ -138,19 +138,15 @@ impl ForeignIssuers {
         if party == Party::Actor {
             return Err(Refusal::MayAct);
         }
-        if !asked.guesses.is_left(caller, now) {
-            return Err(Refusal::RateLimited);
-        }
+        let guess = Guess::begin(&asked.guesses, caller, now).ok_or(Refusal::RateLimited)?;
         let client = asked.client.authentication(now)?;
         let (rule, began) = (AudienceRule::ContainsAny(&foreign.audiences), Instant::now());
         let answer = asked.introspection.ask(&presented.token, &client, rule, now).await;
         asked.count(answer.as_ref().err(), began);
-        let token = answer.map_err(|source| {
-            if !source.is_our_fault() {
-                asked.guesses.take(caller, now);
-            }
-            Refusal::Presented { party, source: source.into() }
-        })?;
+        if answer.as_ref().err().is_none_or(IntrospectionError::is_our_fault) {
+            guess.forgive();
+        }
+        let token = answer.map_err(|source| Refusal::Presented { party, source: source.into() })?;
         foreign.party(party, (token.claims(), token.hash()), resources)
     }
 }
@@ -162,13 +158,17 @@ impl Asked {
     /// [`Refusal`] if its issuer says that it does not, or cannot say now.
     pub(super) async fn confirm(
         &self,
-        party: Party,
+        (party, caller): (Party, &WorkloadId),
         jwt: (&SecretString, &VerifiedToken),
         now: Timestamp,
     ) -> Result<(), Refusal> {
+        let guess = Guess::begin(&self.guesses, caller, now).ok_or(Refusal::RateLimited)?;
         let (client, began) = (self.client.authentication(now)?, Instant::now());
         let confirmed = self.introspection.confirm(jwt, &client, now).await;
         self.count(confirmed.as_ref().err(), began);
+        if confirmed.as_ref().err().is_none_or(IntrospectionError::is_our_fault) {
+            guess.forgive();
+        }
         confirmed.map_err(|source| Refusal::Presented { party, source: source.into() })
     }
 

@@ -32,13 +32,14 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// The fields that `Connection` names beside our own list: they end here, so that nothing may depend on them that is
-/// about what the API gets (RFC 9110 §7.6.1).
+/// The fields that end here, our own list and those that `Connection` names (RFC 9110 §7.6.1): nothing may depend on them
+/// that is about what the API gets. `Upgrade` is another matter: an upgrade that is let through reaches the API.
 #[must_use]
 pub fn ending_here(headers: &HeaderMap) -> Vec<HeaderName> {
     let naming = headers.get_all(header::CONNECTION).iter().filter(|value| names_fields(value));
     let named = naming.flat_map(tokens).filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok());
-    named.filter(|name| !HOP_BY_HOP.contains(name)).collect()
+    let known = HOP_BY_HOP.into_iter().chain([header::TRAILER, header::EXPECT]);
+    named.chain(known).filter(|name| name != header::UPGRADE).collect()
 }
 
 /// Whether the client can take trailers (RFC 9110 §10.1.4).

@@ -132,7 +132,11 @@ impl IntrospectionError {
     /// Whether the caller is not to blame.
     #[must_use]
     pub fn is_our_fault(&self) -> bool {
-        self.retry_after().is_some()
+        match self {
+            Self::Unavailable { source, .. } => !source.may_be_the_tokens(),
+            Self::Resting { .. } | Self::Busy { .. } => true,
+            Self::Inactive { .. } | Self::Token { .. } => false,
+        }
     }
 
     /// A word for metrics.
@@ -149,6 +153,14 @@ impl IntrospectionError {
 }
 
 impl IntrospectionFailure {
+    /// Whether another token might have got an answer: a firewall before the endpoint may refuse an odd one. It says
+    /// nothing about our credentials, and nothing about the endpoint's health.
+    #[must_use]
+    pub const fn may_be_the_tokens(&self) -> bool {
+        matches!(self, Self::Status { status: 400..=499 })
+            && !matches!(self, Self::Status { status: 401 | 407 | 408 | 429 })
+    }
+
     /// A word for metrics.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use symbolon_token::{Claims, TokenHash, TokenType, VerifiedToken};
 
 fn forge(claims: Claims, hash: TokenHash, key_thumbprint: symbolon_jws::Thumbprint) -> VerifiedToken {
-    VerifiedToken { claims, hash, key_thumbprint, leeway: std::time::Duration::ZERO, token_type: TokenType::Jwt }
+    VerifiedToken { claims, hash, content: None, key_thumbprint, leeway: std::time::Duration::ZERO, token_type: TokenType::Jwt }
 }
 
 fn main() {

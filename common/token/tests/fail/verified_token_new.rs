@@ -3,7 +3,7 @@
 use symbolon_token::{Claims, TokenHash, TokenType, VerifiedToken};
 
 fn construct(claims: Claims, hash: TokenHash, key: symbolon_jws::Thumbprint) -> VerifiedToken {
-    VerifiedToken::new(claims, hash, key, (TokenType::Jwt, std::time::Duration::ZERO))
+    VerifiedToken::new(claims, (hash, None), key, (TokenType::Jwt, std::time::Duration::ZERO))
 }
 
 fn main() {
