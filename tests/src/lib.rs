@@ -8,6 +8,7 @@ pub mod events;
 pub mod http;
 pub mod issuer;
 pub mod jwks;
+pub mod keycloak;
 pub mod machine;
 pub mod process;
 pub mod programs;
