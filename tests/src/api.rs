@@ -1,6 +1,7 @@
 //! The API behind a gateway under test: it answers with the headers it saw, and counts.
 //! Not here: any check.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,28 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+/// Some pages of JSON, each at its path; they end with this.
+#[derive(Debug)]
+pub struct Pages {
+    _tasks: JoinSet<()>,
+}
+
+impl Pages {
+    /// Serves them.
+    #[must_use]
+    pub fn serve(listener: TcpListener, pages: BTreeMap<String, Value>) -> Self {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve(listener, move |request: &http::Request<Incoming>| {
+            let Some(page) = pages.get(request.uri().path()) else {
+                return http::Response::builder().status(404).body(Full::default()).ok();
+            };
+            let answer = http::Response::builder().header("content-type", "application/json");
+            answer.body(Full::from(page.to_string())).ok()
+        }));
+        Self { _tasks: tasks }
+    }
+}
 
 /// A running API; it ends with this.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ pub mod http;
 pub mod introspection;
 pub mod issuer;
 pub mod jwks;
+pub mod keycloak;
 pub mod machine;
 pub mod process;
 pub mod programs;

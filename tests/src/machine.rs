@@ -54,6 +54,12 @@ pub fn soak() -> bool {
     std::env::var_os("SYMBOLON_SOAK").is_some_and(|value| !value.is_empty())
 }
 
+/// Whether foreign servers were asked for that are large to get and slow to start.
+#[must_use]
+pub fn interop() -> bool {
+    std::env::var_os("SYMBOLON_INTEROP").is_some_and(|value| !value.is_empty())
+}
+
 /// The memory that a process has resident (`VmRSS` of proc(5)).
 ///
 /// # Panics

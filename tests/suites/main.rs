@@ -13,6 +13,7 @@ mod interop;
 mod issuing;
 mod josekit;
 mod jwks_outage;
+mod keycloak;
 mod policies;
 mod readme;
 mod revoking;

@@ -5,6 +5,7 @@ mod batch;
 mod file;
 mod keys;
 mod revocations;
+mod rows;
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,13 +1,14 @@
-//! One commit: many entries, each in a savepoint of its own, all in one transaction.
+//! One commit: many entries, each of which uses up all that it names or nothing, all in one transaction.
 //! Not here: retries. A failed commit leaves nothing, and each caller of it is told of an outage.
 
 use std::time::Duration;
 
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
-use symbolon_audit::{Chain, Record};
+use symbolon_audit::Chain;
 use symbolon_identity::Timestamp;
 
 use super::keys::{self, Noted};
+use super::rows::Rows;
 use crate::record::DecisionRecord;
 use crate::store::{Conflict, Entry, Keep, StoreError, Use, Verdict};
 
@@ -40,7 +41,8 @@ pub(super) async fn commit(
     end: End,
     batch: Vec<Entry>,
 ) -> Result<(Vec<Verdict>, End), StoreError> {
-    let End { mut chain, mut noted } = end;
+    let End { chain, mut noted } = end;
+    let mut rows = Rows::after(chain);
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let mut verdicts = Vec::with_capacity(batch.len());
     let changes_keys = batch.iter().any(|entry| matches!(entry, Entry::Keys(_)));
@@ -50,21 +52,21 @@ pub(super) async fn commit(
         verdicts.push(match entry {
             Entry::Decision { uses, record } => {
                 let uses = if is_gone { Err(Conflict::SigningKeyGone) } else { Ok(uses) };
-                put_decision(&mut transaction, &mut chain, uses, (*record, Keep::ALL)).await?
+                put_decision(&mut transaction, &mut rows, uses, (*record, Keep::ALL)).await?
             }
             Entry::Repeated { uses, record, keep } => {
                 let uses = if is_gone { Err(Conflict::SigningKeyGone) } else { Ok(uses) };
-                put_decision(&mut transaction, &mut chain, uses, (*record, keep)).await?
+                put_decision(&mut transaction, &mut rows, uses, (*record, keep)).await?
             }
             Entry::Keys(turn) => {
                 keys::turn(&mut transaction, &turn).await?;
                 for record in turn.records() {
-                    put_line(&mut transaction, &mut chain, &record).await?;
+                    rows.add_line(&record)?;
                 }
                 Verdict::Recorded
             }
             Entry::Event(event) => {
-                put_line(&mut transaction, &mut chain, &event).await?;
+                rows.add_line(&event)?;
                 Verdict::Recorded
             }
             Entry::Uses(uses) => verdict(take_all(&mut transaction, uses).await?),
@@ -74,18 +76,19 @@ pub(super) async fn commit(
                     for new in revocations {
                         super::revocations::put(&mut transaction, new).await?;
                     }
-                    put_line(&mut transaction, &mut chain, &record).await?;
+                    rows.add_line(&record)?;
                 }
                 verdict(conflict)
             }
             Entry::Events(events) => {
                 for event in &events {
-                    put_line(&mut transaction, &mut chain, event).await?;
+                    rows.add_line(event)?;
                 }
                 Verdict::Recorded
             }
         });
     }
+    let chain = rows.write(&mut transaction).await?;
     transaction.commit().await?;
     // SECURITY: a key that was revoked just now must not pass for one that was there before.
     let noted = if changes_keys { Noted::default() } else { noted };
@@ -98,7 +101,7 @@ fn verdict(conflict: Option<Conflict>) -> Verdict {
 
 async fn put_decision(
     transaction: &mut Transaction<'_, Sqlite>,
-    chain: &mut Chain,
+    rows: &mut Rows,
     uses: Result<Vec<Use>, Conflict>,
     (mut record, keep): (DecisionRecord, Keep),
 ) -> Result<Verdict, StoreError> {
@@ -113,40 +116,23 @@ async fn put_decision(
             (Verdict::Conflict(conflict), keep.as_conflict)
         }
     };
-    if !is_kept {
-        return Ok(verdict);
+    if is_kept {
+        rows.add_decision(&record)?;
     }
-    let text = serde_json::to_string(&record).map_err(|_| StoreError::Row { table: "decisions" })?;
-    sqlx::query("INSERT INTO decisions (id, record) VALUES (?, ?)")
-        .bind(record.id.as_str())
-        .bind(text)
-        .execute(&mut **transaction)
-        .await?;
-    put_line(transaction, chain, &record.audit_record()).await?;
     Ok(verdict)
-}
-
-async fn put_line(
-    transaction: &mut Transaction<'_, Sqlite>,
-    chain: &mut Chain,
-    record: &Record,
-) -> Result<(), StoreError> {
-    let line = chain.next(record)?;
-    sqlx::query("INSERT INTO audit (seq, line) VALUES (?, ?)")
-        .bind(i64::try_from(line.sequence).unwrap_or(i64::MAX))
-        .bind(line.text)
-        .execute(&mut **transaction)
-        .await?;
-    Ok(())
 }
 
 /// Uses all of it up, or nothing and says why.
 async fn take_all(
     transaction: &mut Transaction<'_, Sqlite>,
-    uses: Vec<Use>,
+    mut uses: Vec<Use>,
 ) -> Result<Option<Conflict>, StoreError> {
-    if uses.is_empty() {
-        return Ok(None);
+    // One use is one statement, which takes all or nothing by itself.
+    if uses.len() <= 1 {
+        return match uses.pop() {
+            Some(only) => take(transaction, only).await,
+            None => Ok(None),
+        };
     }
     let mut savepoint = transaction.begin().await?;
     for each in uses {

@@ -135,6 +135,30 @@ async fn the_audit_chain_holds_across_batches_and_restarts() {
 }
 
 #[tokio::test]
+async fn a_batch_of_any_size_is_on_record_in_its_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    for size in [1, 15, 16, 17, 64] {
+        let before = lines(&store).await.len();
+        let first = u8::try_from(before).unwrap();
+        let numbers: Vec<u8> = (first..).take(size).collect();
+        let batch = numbers.iter().map(|number| entry(*number, vec![evidence(*number)])).collect();
+        assert_eq!(store.commit(batch).await.unwrap(), vec![Verdict::Recorded; size]);
+        let lines = lines(&store).await;
+        assert_eq!(lines.len(), before + size);
+        let mut chain = Chain::start();
+        for line in &lines {
+            chain.follow(line).unwrap();
+        }
+        for (number, line) in numbers.iter().zip(&lines[before..]) {
+            let id = record(*number, at(1000)).id;
+            assert!(line.contains(id.as_str()), "{line}");
+            assert!(store.decision(&id).await.unwrap().is_some());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_failed_batch_leaves_nothing_and_the_next_one_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
