@@ -2,6 +2,7 @@
 //! Not here: the gateway's use of it.
 
 mod actors;
+mod endpoints;
 mod inspecting;
 mod subjects;
 mod targets;
@@ -177,6 +178,8 @@ async fn a_service_passes_a_token_on_and_stays_visible() {
     assert_eq!(answer.text("issued_token_type"), ACCESS_TOKEN);
     assert_eq!((answer.text("token_type").as_str(), answer.text("scope").as_str()), ("Bearer", "back:read"));
     let (before, after) = (claims(&subject), claims(&answer.text("access_token")));
+    assert!(answer.json()["expires_in"].as_u64().is_some_and(|life| (1..=300).contains(&life)));
+    assert!(answer.json().get("refresh_token").is_none(), "{}", said(&answer));
     assert_eq!((&after["sub"], &after["aud"]), (&json!(local()), &json!(BACK)));
     assert_eq!(
         (&after["client_id"], &after["act"]),

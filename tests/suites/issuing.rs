@@ -2,6 +2,7 @@
 //! Not here: the gateway.
 
 mod assertions;
+mod discovery;
 mod forms;
 mod proofs;
 
@@ -98,6 +99,10 @@ async fn an_assertion_buys_a_token_of_the_documented_form() {
     let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
     assert!(life <= 300 && answer.json()["expires_in"].as_u64().unwrap() <= life, "{claims}");
     assert!(claims["jti"].is_string() && claims["nbf"].is_u64() && claims.get("cnf").is_none(), "{claims}");
+    let mut names: Vec<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let profile = ["aud", "client_id", "exp", "iat", "iss", "jti", "nbf", "scope", "sub"];
+    assert_eq!(names, profile, "nothing else is told about anybody");
     let published = Call::get("/.well-known/jwks.json").send(issuing.broker.address).await.unwrap().json();
     assert!(published["keys"].as_array().unwrap().iter().any(|key| key["kid"] == header["kid"]));
     assert!(
