@@ -49,13 +49,8 @@ fn row(number: u32, requirement: &Requirement, tests: &WrittenTests) -> String {
     let Requirement { section, says, level, .. } = requirement;
     let place = section.split(' ').next().unwrap_or_default();
     let note = requirement.note.as_ref().map(|note| format!(" *{note}*")).unwrap_or_default();
-    let shown = match &requirement.absent {
-        Some(why) => why.clone(),
-        None => {
-            let links = requirement.tests.iter().map(|name| link(name, tests));
-            links.collect::<Vec<_>>().join("<br>")
-        }
-    };
+    let links = || requirement.tests.iter().map(|name| link(name, tests)).collect::<Vec<_>>().join("<br>");
+    let shown = requirement.absent.clone().unwrap_or_else(links);
     let level = level.as_str();
     let cells = [says.as_str(), &note].concat().replace('|', "\\|");
     format!(

@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 use symbolon_e2e::http::Call;
+use symbolon_e2e::issuer::TestIssuer;
 use symbolon_e2e::machine::now;
 use symbolon_e2e::process::wait_for;
+use symbolon_e2e::programs::Broker;
 use symbolon_identity::Timestamp;
 use symbolon_jws::Algorithm;
 use symbolon_proof::{ProofKey, ProofRequest};
@@ -54,6 +56,27 @@ async fn only_a_posted_form_is_read_at_these_endpoints_too() {
         assert!(!stranger.header("www-authenticate").is_empty());
     }
     assert_eq!(exchanging.is_active(&token).await, true, "nothing of this revoked it");
+}
+
+#[tokio::test]
+async fn nobody_tries_tokens_out_without_end() {
+    let limits = "limits: { requests_per_second: 1, burst: 3 }\n";
+    for path in [INTROSPECT, REVOKE] {
+        let broker = Broker::start("tester", &TestIssuer::new("tester").jwks().to_string(), limits).await;
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            let call = Call::form(path, &[("token", "guessed")]);
+            answers.push(call.send(broker.socket().as_path()).await.unwrap());
+        }
+        assert_eq!(answers[0].status, 200, "{path}");
+        let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+        assert!(!refused.is_empty(), "{path}: twenty at once, three and one a second are allowed");
+        for answer in refused {
+            assert_eq!(answer.status, 429, "{path}: {}", said(answer));
+            assert!(answer.text("error_description").starts_with("rate_limited"), "{}", said(answer));
+            assert!(!answer.header("retry-after").is_empty());
+        }
+    }
 }
 
 #[tokio::test]
