@@ -2,6 +2,7 @@
 //! Not here: the gateway.
 
 mod assertions;
+mod discovery;
 mod forms;
 mod proofs;
 
@@ -98,6 +99,10 @@ async fn an_assertion_buys_a_token_of_the_documented_form() {
     let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
     assert!(life <= 300 && answer.json()["expires_in"].as_u64().unwrap() <= life, "{claims}");
     assert!(claims["jti"].is_string() && claims["nbf"].is_u64() && claims.get("cnf").is_none(), "{claims}");
+    let mut names: Vec<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let profile = ["aud", "client_id", "exp", "iat", "iss", "jti", "nbf", "scope", "sub"];
+    assert_eq!(names, profile, "nothing else is told about anybody");
     let published = Call::get("/.well-known/jwks.json").send(issuing.broker.address).await.unwrap().json();
     assert!(published["keys"].as_array().unwrap().iter().any(|key| key["kid"] == header["kid"]));
     assert!(
@@ -151,31 +156,5 @@ async fn discovery_names_what_there_is() {
         assert!(document.get("authorization_endpoint").is_none());
         assert!(document["token_endpoint_auth_methods_supported"].to_string().contains("private_key_jwt"));
         assert!(document["dpop_signing_alg_values_supported"].to_string().contains("ES256"));
-    }
-}
-
-#[tokio::test]
-async fn the_metadata_says_what_the_endpoints_do() {
-    let issuing = Issuing::start().await;
-    let answer =
-        Call::get("/.well-known/oauth-authorization-server").send(issuing.broker.address).await.unwrap();
-    assert_eq!((answer.status, answer.header("content-type").as_str()), (200, "application/json"));
-    let document = answer.json();
-    assert_eq!(document["jwks_uri"], format!("{}/.well-known/jwks.json", issuing.broker.url));
-    assert!(document["response_types_supported"].is_array());
-    for endpoint in ["token", "introspection", "revocation"] {
-        let methods = &document[format!("{endpoint}_endpoint_auth_methods_supported")];
-        assert_eq!(methods, &json!(["private_key_jwt"]), "{endpoint}");
-        let algorithms = &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
-        let named: Vec<&str> = algorithms.as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        assert!(
-            named.contains(&"ES256") && !named.iter().any(|name| *name == "none" || name.starts_with("HS"))
-        );
-    }
-    let scopes = document["scopes_supported"].as_array().unwrap();
-    assert!(scopes.contains(&json!("notes:read")), "{document}");
-    for (name, value) in document.as_object().unwrap() {
-        let empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
-        assert!(!empty, "`{name}` has no value and is there");
     }
 }

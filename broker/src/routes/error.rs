@@ -98,7 +98,8 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         Refusal::ProofMissing => bad(Code::InvalidDpopProof, Reason::ProofMissing),
         Refusal::InvalidTarget(_) => bad(Code::InvalidTarget, Reason::InvalidTarget),
         Refusal::InvalidScope(_) => bad(Code::InvalidScope, Reason::InvalidScope),
-        Refusal::UnsupportedTokenType => bad(Code::UnsupportedTokenType, Reason::UnsupportedTokenType),
+        // RFC 8693 §2.2.2: not RFC 7009's code of the same name, which is about revocation.
+        Refusal::UnsupportedTokenType => bad(Code::InvalidRequest, Reason::UnsupportedTokenType),
         Refusal::PresentedMalformed { error, .. } => bad(Code::InvalidRequest, error.reason_code()),
         Refusal::Presented { source, .. } => presented_face(source),
         Refusal::PresentedKind { .. } => bad(Code::InvalidRequest, Reason::WrongType),

@@ -11,8 +11,8 @@ use symbolon_jws::Algorithm;
 use symbolon_proof::{ProofKey, ProofRequest};
 
 use super::{
-    ACCESS_TOKEN, BACK, CLIENT, EXCHANGE, Exchanging, JWT_BEARER, assert_refused, claims, local, said,
-    workload,
+    ACCESS_TOKEN, BACK, CLIENT, EXCHANGE, Exchanging, ID_TOKEN, JWT_BEARER, assert_refused, claims, local,
+    said, workload,
 };
 
 /// The third client is an agent, with a token for the front service that is bound to a key.
@@ -193,6 +193,41 @@ async fn an_actor_token_is_the_callers_own_and_bounds_the_life() {
 }
 
 #[tokio::test]
+async fn an_actor_token_goes_with_its_type_and_is_verified_like_a_subject_token() {
+    let exchanging = Exchanging::start().await;
+    let subject = exchanging.front_token().await;
+    let usual =
+        [("subject_token", subject.as_str()), ("subject_token_type", ACCESS_TOKEN), ("resource", BACK)];
+    for half in [("actor_token", subject.as_str()), ("actor_token_type", ACCESS_TOKEN)] {
+        let answer = exchanging.exchange(0, &[&usual[..], &[half]].concat()).await;
+        assert_refused(half.0, &answer, "invalid_request", "malformed_request");
+    }
+    let (signed, _) = subject.rsplit_once('.').unwrap();
+    let other = exchanging.assertion(0);
+    let (_, signature) = other.rsplit_once('.').unwrap();
+    let given_back = exchanging.front_token().await;
+    let call = Call::form("/oauth2/revoke", &[("token", &given_back)]);
+    assert_eq!(call.send(exchanging.broker.socket().as_path()).await.unwrap().status, 200);
+    for (actor, kind, code) in [
+        (format!("{signed}.{signature}"), ACCESS_TOKEN, "bad_signature"),
+        ("opaque".to_owned(), ACCESS_TOKEN, "malformed"),
+        (exchanging.user_token(|claims| claims["exp"] = json!(now() - 1)), ACCESS_TOKEN, "expired"),
+        (
+            exchanging.user_token(|claims| claims["iss"] = json!("https://evil.test")),
+            ACCESS_TOKEN,
+            "unknown_issuer",
+        ),
+        (subject.clone(), ID_TOKEN, "wrong_type"),
+        (subject.clone(), "urn:ietf:params:oauth:token-type:saml2", "unsupported_token_type"),
+        (given_back, ACCESS_TOKEN, "revoked"),
+    ] {
+        let named = [("actor_token", actor.as_str()), ("actor_token_type", kind)];
+        let answer = exchanging.exchange(0, &[&usual[..], &named].concat()).await;
+        assert_refused(code, &answer, "invalid_request", code);
+    }
+}
+
+#[tokio::test]
 async fn impersonation_needs_the_resource_and_the_policy_to_say_so() {
     let exchanging = Exchanging::start_with(
         "",
@@ -223,22 +258,6 @@ async fn a_revoked_token_of_another_issuer_buys_nothing_more() {
     let answer = exchanging.pass_on(0, &stolen, BACK).await;
     assert_refused("a revoked user token", &answer, "invalid_request", "revoked");
     assert_eq!(exchanging.pass_on(0, &other, BACK).await.status, 200);
-}
-
-#[tokio::test]
-async fn an_actor_token_has_its_type_and_a_type_its_token() {
-    let exchanging = Exchanging::start().await;
-    let subject = exchanging.front_token().await;
-    let given =
-        [("subject_token", subject.as_str()), ("subject_token_type", ACCESS_TOKEN), ("resource", BACK)];
-    for half in [("actor_token", subject.as_str()), ("actor_token_type", ACCESS_TOKEN)] {
-        let answer = exchanging.exchange(0, &[&given[..], &[half]].concat()).await;
-        assert_refused(half.0, &answer, "invalid_request", "malformed_request");
-    }
-    let saml = "urn:ietf:params:oauth:token-type:saml2";
-    let other = [("actor_token", subject.as_str()), ("actor_token_type", saml)];
-    let answer = exchanging.exchange(0, &[&given[..], &other].concat()).await;
-    assert_refused("another type", &answer, "unsupported_token_type", "unsupported_token_type");
 }
 
 #[tokio::test]

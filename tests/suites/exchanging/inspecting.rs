@@ -4,11 +4,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sqlx::{Connection as _, SqliteConnection};
 use symbolon_e2e::http::{Answer, Call};
 use symbolon_e2e::process::wait_for;
-use symbolon_jws::Algorithm;
-use symbolon_proof::ProofKey;
 
 use super::{BACK, CLIENT, Exchanging, assert_refused, local, said, workload};
 
@@ -222,34 +219,6 @@ async fn a_workload_may_give_back_so_many_tokens_and_others_still_may() {
 }
 
 #[tokio::test]
-async fn only_a_posted_form_is_read_here_too() {
-    let exchanging = Exchanging::start().await;
-    let place = exchanging.broker.address;
-    for path in [INTROSPECT, REVOKE] {
-        let answer = Call::get(path).send(place).await.unwrap();
-        assert_eq!((answer.status, answer.header("allow").as_str()), (405, "POST"), "{path}");
-        let answer = Call::json(path, &json!({"token": "x"})).send(place).await.unwrap();
-        assert_eq!((answer.status, answer.text("error").as_str()), (400, "invalid_request"), "{path}");
-        let answer = Call::form(&format!("{path}?token=x"), &[]).send(place).await.unwrap();
-        assert_eq!((answer.status, answer.text("error").as_str()), (400, "invalid_request"), "{path}");
-    }
-}
-
-#[tokio::test]
-async fn a_hint_changes_nothing() {
-    let exchanging = Exchanging::start().await;
-    let subject = exchanging.front_token().await;
-    let passed_on = exchanging.pass_on(0, &subject, BACK).await.text("access_token");
-    for hint in ["access_token", "refresh_token", "something_else"] {
-        let fields = [("token", passed_on.as_str()), ("token_type_hint", hint)];
-        assert_eq!(exchanging.post(0, INTROSPECT, &fields).await.json()["active"], true, "{hint}");
-    }
-    let fields = [("token", passed_on.as_str()), ("token_type_hint", "refresh_token")];
-    assert_eq!(exchanging.post(0, REVOKE, &fields).await.status, 200);
-    assert_eq!(exchanging.ask(0, &passed_on).await, json!({"active": false}));
-}
-
-#[tokio::test]
 async fn an_expired_token_is_inactive() {
     let short = "@id(\"short\") @ttl(\"2s\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"front\");\n";
     let exchanging = Exchanging::start_with("", short).await;
@@ -264,24 +233,6 @@ async fn an_expired_token_is_inactive() {
 }
 
 #[tokio::test]
-async fn a_bound_token_is_shown_with_its_key() {
-    let exchanging = Exchanging::start().await;
-    let subject = exchanging.front_token().await;
-    let key = ProofKey::generate(Algorithm::Es256).unwrap();
-    let fields = [
-        ("grant_type", super::EXCHANGE),
-        ("subject_token", subject.as_str()),
-        ("subject_token_type", super::ACCESS_TOKEN),
-        ("audience", "bound"),
-    ];
-    let answer = exchanging.proving(0, &key, &fields).await;
-    assert_eq!((answer.status, answer.text("token_type").as_str()), (200, "DPoP"), "{}", said(&answer));
-    let seen = exchanging.ask(0, &answer.text("access_token")).await;
-    assert_eq!((&seen["active"], &seen["token_type"]), (&json!(true), &json!("DPoP")));
-    assert_eq!(seen["cnf"], json!({"jkt": key.thumbprint().to_string()}));
-}
-
-#[tokio::test]
 async fn a_revocation_names_a_token() {
     let exchanging = Exchanging::start().await;
     let answer = exchanging.post(0, REVOKE, &[]).await;
@@ -292,25 +243,6 @@ async fn a_revocation_names_a_token() {
     let stranger = Call::form(REVOKE, &[("token", &token)]).send(exchanging.broker.address).await.unwrap();
     assert_eq!((stranger.status, stranger.text("error").as_str()), (401, "invalid_client"));
     assert_eq!(exchanging.ask(0, &token).await["active"], true, "nobody has taken it back");
-}
-
-#[tokio::test]
-async fn while_the_store_is_away_a_token_is_not_taken_back_and_the_answer_says_so() {
-    let exchanging = Exchanging::start().await;
-    let token = exchanging.front_token().await;
-    let file = exchanging.broker.folder.path().join("broker.db");
-    let mut other = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
-    let blocking = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    let call = Call::form(REVOKE, &[("token", token.as_str())]);
-    let answer = call.clone().send(exchanging.broker.socket().as_path()).await.unwrap();
-    assert_eq!((answer.status, answer.text("error").as_str()), (503, "temporarily_unavailable"));
-    assert!(!answer.header("retry-after").is_empty());
-    blocking.rollback().await.unwrap();
-    wait_for("the broker has its store again", Duration::from_secs(20), async || {
-        call.clone().send(exchanging.broker.socket().as_path()).await.unwrap().status == 200
-    })
-    .await;
-    assert_eq!(exchanging.ask(0, &token).await, json!({"active": false}));
 }
 
 #[tokio::test]

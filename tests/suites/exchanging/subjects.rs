@@ -102,15 +102,13 @@ async fn x8_a_token_is_what_it_is_and_not_what_the_caller_says() {
     for (token, kind) in [(&id_token, ACCESS_TOKEN), (&access_token, ID_TOKEN), (&ours, ID_TOKEN)] {
         assert_refused(kind, &exchange(token, kind).await, "invalid_request", "wrong_type");
     }
-    for kind in
-        ["urn:ietf:params:oauth:token-type:saml2", "urn:ietf:params:oauth:token-type:refresh_token", "jwt"]
-    {
-        assert_refused(
-            kind,
-            &exchange(&ours, kind).await,
-            "unsupported_token_type",
-            "unsupported_token_type",
-        );
+    for kind in [
+        "urn:ietf:params:oauth:token-type:saml1",
+        "urn:ietf:params:oauth:token-type:saml2",
+        "urn:ietf:params:oauth:token-type:refresh_token",
+        "jwt",
+    ] {
+        assert_refused(kind, &exchange(&ours, kind).await, "invalid_request", "unsupported_token_type");
     }
     let unknown_wish = [
         ("subject_token", ours.as_str()),
@@ -119,7 +117,7 @@ async fn x8_a_token_is_what_it_is_and_not_what_the_caller_says() {
         ("requested_token_type", ID_TOKEN),
     ];
     let answer = exchanging.exchange(0, &unknown_wish).await;
-    assert_refused("an ID token wanted", &answer, "unsupported_token_type", "unsupported_token_type");
+    assert_refused("an ID token wanted", &answer, "invalid_request", "unsupported_token_type");
     let mut wish = unknown_wish;
     wish[3].1 = JWT;
     let answer = exchanging.exchange(0, &wish).await;
@@ -193,6 +191,29 @@ async fn who_asks_is_attested_like_for_any_grant() {
     assert_refused("no target", &answer, "invalid_target", "invalid_target");
     assert_eq!(exchanging.pass_on(0, &subject, DEEP).await.status, 200);
     assert_eq!(claims(&subject)["aud"], FRONT);
+}
+
+#[tokio::test]
+async fn each_parameter_of_an_exchange_stands_once() {
+    let exchanging = Exchanging::start().await;
+    let subject = exchanging.front_token().await;
+    let honest = [
+        ("subject_token", subject.as_str()),
+        ("subject_token_type", ACCESS_TOKEN),
+        ("actor_token", subject.as_str()),
+        ("actor_token_type", ACCESS_TOKEN),
+        ("requested_token_type", ACCESS_TOKEN),
+        ("scope", "back:read"),
+    ];
+    for twice in honest {
+        let fields = [&honest[..], &[("resource", BACK), twice]].concat();
+        assert_refused(
+            twice.0,
+            &exchanging.exchange(0, &fields).await,
+            "invalid_request",
+            "malformed_request",
+        );
+    }
 }
 
 #[tokio::test]

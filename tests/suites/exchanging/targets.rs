@@ -62,6 +62,28 @@ async fn each_target_is_well_formed_known_and_permitted() {
 }
 
 #[tokio::test]
+async fn an_audience_is_a_target_too_alone_several_or_beside_a_resource() {
+    let exchanging = Exchanging::start().await;
+    let subject = exchanging.front_token().await;
+    let scope = ("scope", "back:read deep:read");
+    for (wanted, audience) in [
+        (vec![("audience", "back")], json!(BACK)),
+        (vec![("audience", BACK)], json!(BACK)),
+        (vec![("audience", BACK), ("resource", BACK)], json!(BACK)),
+        (vec![("audience", "back"), ("audience", "deep"), scope], json!([BACK, DEEP])),
+        (vec![("audience", "deep"), ("resource", BACK), scope], json!([BACK, DEEP])),
+    ] {
+        let answer = exchanging.wanting(&subject, &wanted).await;
+        assert_eq!(answer.status, 200, "{wanted:?}: {}", said(&answer));
+        assert_eq!(claims(&answer.text("access_token"))["aud"], audience, "{wanted:?}");
+    }
+    for unknown in ["backs", "BACK", "a b", "https://back.test/"] {
+        let answer = exchanging.wanting(&subject, &[("audience", unknown)]).await;
+        assert_refused(unknown, &answer, "invalid_target", "invalid_target");
+    }
+}
+
+#[tokio::test]
 async fn several_targets_are_all_or_nothing() {
     let exchanging = Exchanging::start().await;
     let subject = exchanging.front_token().await;

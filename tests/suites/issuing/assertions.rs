@@ -1,12 +1,17 @@
 //! Client assertions: one use each, our issuer as the only audience, and strict in everything else.
 //! Not here: evidence of platforms.
 
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
+use openssl::sign::Signer;
 use serde_json::{Value, json};
 use symbolon_e2e::issuer::{KEY_ID, TestIssuer, encode, twin};
 use symbolon_e2e::machine::now;
+use symbolon_e2e::programs::Broker;
 use tokio::task::JoinSet;
 
-use super::{Issuing, JWT_BEARER, assert_refused, claims};
+use super::{CLIENT, Issuing, JWT_BEARER, assert_refused, claims};
 
 #[tokio::test]
 async fn an_assertion_buys_once() {
@@ -69,6 +74,7 @@ async fn an_assertion_with_wrong_claims_buys_nothing() {
         ("exp", json!(1e300)),
         ("exp", json!(-1)),
         ("iat", json!(now() + 600)),
+        ("iat", json!(now() - 86_400)),
         ("nbf", json!(now() + 600)),
     ];
     for (member, value) in changes {
@@ -140,41 +146,52 @@ async fn an_access_token_of_ours_is_no_assertion() {
 }
 
 #[tokio::test]
-async fn another_type_of_assertion_or_two_buy_nothing() {
+async fn an_assertion_comes_with_its_type_and_names_the_client_that_is_named_beside_it() {
     let issuing = Issuing::start().await;
-    let (one, two) = (issuing.assertion(), issuing.assertion());
-    let kind = ("client_assertion_type", JWT_BEARER);
-    let saml = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer");
-    for (what, fields, error) in [
-        ("another type", vec![saml, ("client_assertion", one.as_str())], "invalid_client"),
-        ("no type", vec![("client_assertion", one.as_str())], "invalid_request"),
-        ("no assertion", vec![kind], "invalid_request"),
-        (
-            "two",
-            vec![kind, ("client_assertion", one.as_str()), ("client_assertion", two.as_str())],
-            "invalid_request",
-        ),
-    ] {
-        let answer = issuing.tcp(&fields).await;
-        assert_eq!(answer.text("error"), error, "{what}: {}", String::from_utf8_lossy(&answer.body));
-        assert!(answer.status == 400 || answer.status == 401, "{what}");
+    for named in [CLIENT, "spiffe://test.example/client/tester"] {
+        let assertion = issuing.assertion();
+        let fields =
+            [("client_assertion_type", JWT_BEARER), ("client_assertion", &assertion), ("client_id", named)];
+        assert_eq!(issuing.tcp(&fields).await.status, 200, "{named}");
     }
-    assert_eq!(issuing.present(&one).await.status, 200, "it was not used up");
+    let (assertion, another) = (issuing.assertion(), issuing.assertion());
+    let (kind, sent) = (("client_assertion_type", JWT_BEARER), ("client_assertion", assertion.as_str()));
+    let saml = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer");
+    let invalid_request = (400, "invalid_request", "malformed_request");
+    for (fields, (status, error, code)) in [
+        (vec![kind, sent, ("client_id", "somebody")], (401, "invalid_client", "unknown_client")),
+        (vec![saml, sent], (401, "invalid_client", "unsupported_assertion_type")),
+        (vec![sent], invalid_request),
+        (vec![kind], invalid_request),
+        (vec![kind, sent, ("client_assertion", &another)], invalid_request),
+    ] {
+        assert_refused(&issuing.tcp(&fields).await, status, error, code);
+    }
+    let two = format!("{assertion} {another}");
+    let answer = issuing.present(&two).await;
+    assert_eq!((answer.status, answer.text("error").as_str()), (401, "invalid_client"));
+    assert_eq!(issuing.present(&assertion).await.status, 200, "nothing of this used it up");
 }
 
 #[tokio::test]
-async fn a_client_id_beside_it_is_the_same_clients() {
-    let issuing = Issuing::start().await;
-    for (client_id, status) in
-        [(super::CLIENT, 200), ("spiffe://test.example/client/tester", 200), ("somebody", 401)]
-    {
-        let assertion = issuing.assertion();
-        let fields = [
-            ("client_assertion_type", JWT_BEARER),
-            ("client_assertion", assertion.as_str()),
-            ("client_id", client_id),
-        ];
-        let answer = issuing.tcp(&fields).await;
-        assert_eq!(answer.status, status, "{client_id}: {}", String::from_utf8_lossy(&answer.body));
-    }
+async fn an_assertion_may_be_signed_with_rs256_and_say_more_than_we_ask() {
+    let key = Rsa::generate(2048).unwrap();
+    let (n, e) = (encode(&key.n().to_vec()), encode(&key.e().to_vec()));
+    let jwk = json!({"kty": "RSA", "alg": "RS256", "use": "sig", "kid": KEY_ID, "n": n, "e": e});
+    let broker = Broker::start(CLIENT, &json!({"keys": [jwk]}).to_string(), "").await;
+    let client = Issuing { broker, client: TestIssuer::new(CLIENT) };
+    let mut said = client.assertion_claims();
+    said["favourite_colour"] = json!(["blue"]);
+    let header = json!({"alg": "RS256", "kid": KEY_ID});
+    let covered =
+        format!("{}.{}", encode(header.to_string().as_bytes()), encode(said.to_string().as_bytes()));
+    let key = PKey::from_rsa(key).unwrap();
+    let mut signer = Signer::new(MessageDigest::sha256(), &key).unwrap();
+    let mut signature = signer.sign_oneshot_to_vec(covered.as_bytes()).unwrap();
+    let good = format!("{covered}.{}", encode(&signature));
+    signature[100] ^= 1;
+    let answer = client.present(&format!("{covered}.{}", encode(&signature))).await;
+    assert_refused(&answer, 401, "invalid_client", "bad_signature");
+    let answer = client.present(&good).await;
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
 }

@@ -21,6 +21,16 @@ async fn each_wrong_form_has_its_own_error() {
         (vec![NOTES], ("invalid_request", "malformed_request")),
         (vec![("grant_type", "password"), NOTES], ("unsupported_grant_type", "unsupported_grant_type")),
         (vec![("grant_type", "refresh_token"), NOTES], ("unsupported_grant_type", "unsupported_grant_type")),
+        (
+            vec![
+                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                ("assertion", "a.b.c"),
+                NOTES,
+            ],
+            ("unsupported_grant_type", "unsupported_grant_type"),
+        ),
+        (vec![GRANT, NOTES, ("resource", "https://orders.test")], invalid_target),
+        (vec![GRANT, ("resource", "notes")], invalid_target),
         (vec![GRANT, GRANT, NOTES], ("invalid_request", "malformed_request")),
         (
             vec![GRANT, NOTES, ("scope", "notes:read"), ("scope", "notes:read")],

@@ -175,6 +175,16 @@ async fn size_and_depth_are_limited_before_anything_is_read() {
 }
 
 #[tokio::test]
+async fn the_type_of_an_access_token_is_known_in_both_spellings() {
+    let verifying = Verifying::start().await;
+    for typ in ["at+jwt", "application/at+jwt", "AT+JWT"] {
+        let header = json!({"alg": "ES256", "typ": typ, "kid": KEY_ID});
+        let token = verifying.issuer.sign(&header, &verifying.issuer.claims(ORDERS));
+        assert_eq!(verifying.bearer(&token).await.status, 200, "{typ}");
+    }
+}
+
+#[tokio::test]
 async fn other_kinds_of_token_are_not_access_tokens() {
     let verifying = Verifying::start().await;
     let mut cases = Vec::new();

@@ -167,7 +167,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::NoSigningKey(symbolon_jws::Algorithm::Rs256), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::Signing(TokenError::WrongType), 503, "temporarily_unavailable", "token_unavailable"),
         (Refusal::Random(symbolon_jws::CryptoError), 503, "temporarily_unavailable", "token_unavailable"),
-        (Refusal::UnsupportedTokenType, 400, "unsupported_token_type", "unsupported_token_type"),
+        (Refusal::UnsupportedTokenType, 400, "invalid_request", "unsupported_token_type"),
         (Refusal::PresentedMalformed { party, error: TokenError::WrongType }, 400, "invalid_request", "wrong_type"),
         (Refusal::Presented { party, source: OwnTokenError::UnknownKey.into() }, 400, "invalid_request", "unknown_kid"),
         (Refusal::Presented { party, source: OwnTokenError::Token(expired()).into() }, 400, "invalid_request", "expired"),
