@@ -18,7 +18,7 @@ use symbolon_daemon::metrics::duration_histogram;
 use symbolon_identity::UpstreamName;
 
 use crate::credentials::Account;
-use crate::renewals::Renewed;
+use crate::renewals::Came;
 
 /// Counters about asking the broker.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ struct Asked {
     outcome: AskOutcome,
 }
 
-impl EncodeLabelValue for Renewed {
+impl EncodeLabelValue for Came {
     fn encode(&self, encoder: &mut LabelValueEncoder) -> fmt::Result {
         encoder.write_str(match self {
             Self::Renewed => "renewed",
@@ -102,7 +102,7 @@ impl EncodeLabelValue for Renewed {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Renewal {
     upstream: UpstreamLabel,
-    outcome: Renewed,
+    outcome: Came,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -170,7 +170,7 @@ impl RequestMetrics {
         metrics
     }
 
-    pub(crate) fn renewed(&self, upstream: &UpstreamLabel, outcome: Renewed) {
+    pub(crate) fn renewed(&self, upstream: &UpstreamLabel, outcome: Came) {
         self.renewals.get_or_create(&Renewal { upstream: upstream.clone(), outcome }).inc();
     }
 

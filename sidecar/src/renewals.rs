@@ -63,7 +63,7 @@ pub(crate) struct Open {
 
 /// What came of asking for a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Renewed {
+pub(crate) enum Came {
     /// The stream rests on the new token.
     Renewed,
     /// The gateway said no: the stream ends with its old token.
@@ -123,18 +123,18 @@ impl Renewals {
     }
 
     /// Takes in what came of asking for one.
-    fn settle(&self, number: u64, came: Renewed, current: &Arc<Credential>, now: Now, dice: &mut Dice) {
+    fn settle(&self, (number, came): (u64, Came), current: &Arc<Credential>, now: Now, dice: &mut Dice) {
         let mut table = self.table();
         let Some(stream) = table.streams.get_mut(&number) else { return };
         match came {
-            Renewed::Renewed => {
+            Came::Renewed => {
                 stream.credential = Arc::clone(current);
                 (stream.due, stream.tries) = (None, 0);
             }
-            Renewed::Refused => {
+            Came::Refused => {
                 table.streams.remove(&number);
             }
-            Renewed::Failed => {
+            Came::Failed => {
                 let factor = 2_u32.saturating_pow(stream.tries);
                 stream.tries = stream.tries.saturating_add(1);
                 let pause = AGAIN_FIRST.saturating_mul(factor).min(AGAIN_MOST);

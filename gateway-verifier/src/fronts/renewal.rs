@@ -90,7 +90,7 @@ impl Shared {
         }
         // As for a request that was just taken in: a revocation may have been told after the decision and before this.
         if self.house.load().keys.withdraw(caller, moment.second()) {
-            self.open.end_where(|held| std::ptr::eq(held, &**caller));
+            self.open.end_where(|held| held.token().hash() == caller.token().hash());
             return Err(ReasonCode::Revoked.into());
         }
         Ok(())

@@ -12,7 +12,7 @@ use symbolon_http::Body;
 use symbolon_wire::paths::STREAM_RENEWAL;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Renewed, STREAM, StreamId};
+use super::{Came, STREAM, StreamId};
 use crate::armed::Armed;
 use crate::credentials::Credential;
 use crate::dice::Dice;
@@ -53,14 +53,14 @@ impl Reverse {
             .buffer_unordered(AT_ONCE);
         while let Some((number, came)) = answers.next().await {
             self.metrics.renewed(&self.label, came);
-            self.renewals.settle(number, came, current, self.time.now(), dice);
+            self.renewals.settle((number, came), current, self.time.now(), dice);
         }
     }
 
-    async fn renew(&self, id: StreamId, credential: &Arc<Credential>) -> Renewed {
+    async fn renew(&self, id: StreamId, credential: &Arc<Credential>) -> Came {
         let upstream = self.label.0.as_str();
         match timeout(PATIENCE, self.ask(id, credential)).await {
-            Ok(Some(status)) if status.is_success() => Renewed::Renewed,
+            Ok(Some(status)) if status.is_success() => Came::Renewed,
             Ok(Some(status))
                 if status.is_client_error()
                     && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) =>
@@ -71,11 +71,11 @@ impl Reverse {
                     status = status.as_u16(),
                     "a stream is not renewed and ends with its token"
                 );
-                Renewed::Refused
+                Came::Refused
             }
             Ok(_) | Err(_) => {
                 tracing::debug!(event.name = "stream.failed", upstream, "a stream could not be renewed yet");
-                Renewed::Failed
+                Came::Failed
             }
         }
     }

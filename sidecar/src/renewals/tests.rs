@@ -61,11 +61,11 @@ async fn a_refused_stream_is_forgotten_and_a_failed_one_tried_again() {
     let (old, new) = (credential(4, &mut dice), credential(100, &mut dice));
     let open = [renewals.open(id(), Arc::clone(&old)), renewals.open(id(), Arc::clone(&old))];
     renewals.plan(&new, now(), &mut dice);
-    renewals.settle(open[0].number, Renewed::Failed, &new, now(), &mut dice);
-    renewals.settle(open[1].number, Renewed::Refused, &new, now(), &mut dice);
+    renewals.settle((open[0].number, Came::Failed), &new, now(), &mut dice);
+    renewals.settle((open[1].number, Came::Refused), &new, now(), &mut dice);
     assert_eq!(renewals.table().streams.len(), 1);
     let due = renewals.plan(&new, now(), &mut dice).unwrap();
     assert!(due > now().tick && due <= now().tick + AGAIN_FIRST);
-    renewals.settle(open[0].number, Renewed::Renewed, &new, now(), &mut dice);
+    renewals.settle((open[0].number, Came::Renewed), &new, now(), &mut dice);
     assert_eq!(renewals.plan(&new, now(), &mut dice), None);
 }
