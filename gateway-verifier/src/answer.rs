@@ -44,6 +44,15 @@ pub fn rejected(rejection: &Rejection, route: Option<&Route>, id: DecisionId) ->
     answer
 }
 
+/// It was done, and there is nothing to say.
+#[must_use]
+pub fn nothing() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
 /// A document that may be kept for a while.
 #[must_use]
 pub fn document(body: Bytes) -> Response<Body> {

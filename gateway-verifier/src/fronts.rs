@@ -2,3 +2,4 @@
 //! Not here: the decision.
 
 pub mod proxy;
+mod renewal;

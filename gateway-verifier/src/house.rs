@@ -10,12 +10,13 @@ use symbolon_http::Body;
 use symbolon_http::client::{AddressPolicy, ClientSetupError, GuardedClient};
 use symbolon_http::forward::{ForwardError, ForwardOptions, Forwarder, UpstreamError};
 use symbolon_http::tls::TlsError;
-use symbolon_identity::IssuerName;
+use symbolon_identity::{IssuerName, Timestamp};
 use symbolon_issuers::{Issuer, Issuers, KeyPolicy, SetupError};
 use symbolon_proof::ReplayWindow;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::TokenCache;
+use crate::caller::VerifiedCaller;
 use crate::clock::Now;
 use crate::config::{GatewayConfig, IssuerConfig, KeysConfig};
 use crate::ids::Ids;
@@ -240,6 +241,19 @@ impl Keys {
     #[must_use]
     pub fn fit(&self, config: &GatewayConfig) -> bool {
         self.written == written(config)
+    }
+
+    /// Whether a caller that was verified has lost its right: its token is revoked, or nobody trusts its issuer any more.
+    #[must_use]
+    pub fn withdraw(&self, caller: &VerifiedCaller, now: Timestamp) -> bool {
+        self.feeds.revoke(caller, now) || self.are_strange_to(caller)
+    }
+
+    /// Whether the issuer of a caller is none of these, under its name.
+    #[must_use]
+    pub fn are_strange_to(&self, caller: &VerifiedCaller) -> bool {
+        let known = self.issuers.get(caller.issuer_name());
+        known.is_none_or(|issuer| issuer.url() != caller.issuer().url())
     }
 
     /// Whether a changed configuration leaves it as it is how keys are fetched and kept.

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use symbolon_http::forward::{Cleared, TrailerFilter, Upstream};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, response};
+use symbolon_http::forward::{Cleared, Kept, TrailerFilter, Upstream};
+use symbolon_http::grpc;
 use symbolon_http::tunnel::Terms;
 use symbolon_http::upgrade::Asked;
 use symbolon_identity::{ReasonCode, Timestamp};
@@ -24,7 +26,7 @@ use crate::stages::authorize::Authorize;
 use crate::stages::verify::{Presented, Verifier, VerifyRule};
 use crate::stages::when::Facts;
 use crate::stages::{Kind, Progress};
-use crate::streams::{Guard, Open, Sockets};
+use crate::streams::{Guard, Open, Opening, Sockets};
 
 /// Decides requests by one configuration.
 #[derive(Debug)]
@@ -56,6 +58,7 @@ pub struct Admitted {
     permits: Vec<Permit>,
     request_id: HeaderValue,
     guard: Option<Guard>,
+    opening: Option<Arc<Opening>>,
     sockets: Option<Sockets>,
 }
 
@@ -95,6 +98,7 @@ impl Judge {
                 permits: walk.permits,
                 request_id: self.ids.request(),
                 guard: None,
+                opening: None,
                 sockets: None,
             }),
             Err(rejection) => Err(refused(walk.signed(rejection))),
@@ -222,10 +226,20 @@ impl Admitted {
     /// of a route have seen one token, that of the request.
     pub fn hold(&mut self, open: &Open, now: Moment) {
         let Caller::Verified { caller, .. } = &self.caller else { return };
-        let left = now.until(caller.token().claims().expires_at).saturating_add(self.route.streams.grace);
-        let tick = Instant::now();
-        // INVARIANT: a sum that cannot be said is centuries away; until then its token's end is checked on each request.
-        self.guard = tick.checked_add(left).map(|deadline| open.register(caller, deadline));
+        // INVARIANT: an end that cannot be said is centuries away; until then the token's end is checked on each request.
+        let deadline = self.route.streams.deadline(caller, now);
+        self.guard = deadline.map(|deadline| open.register(caller, deadline));
+    }
+
+    /// Remembers the request of a verified caller for as long as its stream lives, if one may come of it.
+    pub fn remember(&mut self, head: &Parts) {
+        let Some(end) = self.guard.as_ref().and_then(Guard::deadline) else { return };
+        let left = end.saturating_duration_since(Instant::now());
+        // Such a call needs no other token.
+        let is_short = grpc::timeout(&head.headers).is_some_and(|timeout| timeout <= left);
+        if !is_short {
+            self.opening = Opening::of(head, &self.route).map(Arc::new);
+        }
     }
 
     /// Has the WebSocket counted that comes of it.
@@ -249,8 +263,27 @@ impl Cleared for Admitted {
         }
     }
 
+    /// The name of a stream is ours to give.
+    fn edit_response(&mut self, headers: &mut HeaderMap) {
+        headers.remove(&STREAM);
+    }
+
     fn trailer_filter(&self) -> Option<TrailerFilter> {
         Some(strip_trailers)
+    }
+
+    fn opened(&mut self, guard: Option<&Guard>, answer: &mut response::Parts) -> Option<Kept> {
+        if let (Some(opening), Some(guard), Caller::Verified { caller, .. }) =
+            (self.opening.take(), guard, &self.caller)
+        {
+            opening.name(guard, caller, answer);
+        }
+        None
+    }
+
+    /// The end of its token ends a call that says too much.
+    fn may_wait(&self) -> bool {
+        matches!(self.caller, Caller::Verified { .. })
     }
 
     fn take_guard(&mut self) -> Option<Guard> {
@@ -275,6 +308,7 @@ const MOST_SET: usize = 7;
 
 // Parsed once, rather than on each request.
 static REQUEST_ID: HeaderName = HeaderName::from_static(names::REQUEST_ID);
+static STREAM: HeaderName = HeaderName::from_static(names::SYMBOLON_STREAM);
 static WORKLOAD_ID: HeaderName = HeaderName::from_static(names::WORKLOAD_ID);
 static WORKLOAD_SUBJECT: HeaderName = HeaderName::from_static(names::WORKLOAD_SUBJECT);
 static WORKLOAD_ISSUER: HeaderName = HeaderName::from_static(names::WORKLOAD_ISSUER);

@@ -29,8 +29,10 @@ pub struct Metrics {
     pub revocations: Gauge,
     /// Revocation feeds that were not heard of for too long.
     pub stale_feeds: Gauge,
-    /// Streams that ended because their token was revoked.
+    /// Streams that ended because their token was revoked, or its issuer is trusted no longer.
     pub revoked_streams: Counter,
+    /// Times that an open stream went on with another token.
+    pub renewed_streams: Counter,
     reloads: Family<Reload, Counter>,
     policy_reloads: Family<Reload, Counter>,
     shadow: Family<Shadow, Counter>,
@@ -87,6 +89,7 @@ impl Metrics {
             revocations: Gauge::default(),
             stale_feeds: Gauge::default(),
             revoked_streams: Counter::default(),
+            renewed_streams: Counter::default(),
             reloads: Family::default(),
             policy_reloads: Family::default(),
             shadow: Family::default(),
@@ -132,6 +135,11 @@ impl Metrics {
             "gateway_revoked_streams",
             "Open exchanges that ended because their token was revoked",
             self.revoked_streams.clone(),
+        );
+        registry.register(
+            "gateway_stream_renewals",
+            "Times that an open stream went on with another token",
+            self.renewed_streams.clone(),
         );
     }
 

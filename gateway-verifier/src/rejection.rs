@@ -221,7 +221,7 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         Code::NonceRequired => challenge(StatusCode::UNAUTHORIZED, Error::UseDpopNonce),
         Code::InsufficientScope => challenge(StatusCode::FORBIDDEN, Error::InsufficientScope),
         Code::Denied | Code::OriginNotAllowed => plain(StatusCode::FORBIDDEN),
-        Code::RouteNotFound => plain(StatusCode::NOT_FOUND),
+        Code::RouteNotFound | Code::StreamUnknown => plain(StatusCode::NOT_FOUND),
         Code::TooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE),
         Code::RateLimited => outage(StatusCode::TOO_MANY_REQUESTS, 1),
         Code::Busy
@@ -298,6 +298,7 @@ mod tests {
         ("issuer_unavailable", 503, None),
         ("replay_unavailable", 503, None),
         ("route_not_found", 404, None),
+        ("stream_unknown", 404, None),
         ("path_not_canonical", 400, None),
         ("malformed_request", 400, None),
         ("too_large", 413, None),

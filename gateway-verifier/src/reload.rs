@@ -102,10 +102,11 @@ impl Reloader {
             before.keys.stop.cancel();
             before.keys.feeds.iter().for_each(|feed| feed.end());
         }
-        let feeds = Arc::clone(&house.keys.feeds);
+        let keys = house.keys.clone();
         self.house.store(Arc::new(house));
         // Once more, for what was admitted by the old configuration while the new one's feeds already told.
-        self.reaper.sweep(&feeds);
+        self.reaper.sweep(&keys.feeds);
+        self.reaper.sweep_strangers(&keys);
         config::log_warnings(&warnings);
         if needs_restart(&self.config, config) {
             tracing::warn!(

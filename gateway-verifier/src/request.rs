@@ -26,6 +26,8 @@ pub struct RequestView<'a> {
     pub asked: Asked,
     target: RequestTarget<'a>,
     connection: Option<&'a ConnectionInfo>,
+    /// Of the request that brought the credentials, where that is another one.
+    proved: Option<(&'a Method, &'a str)>,
 }
 
 impl<'a> RequestView<'a> {
@@ -47,7 +49,28 @@ impl<'a> RequestView<'a> {
         let path = CanonicalPath::parse(target.path())
             .map_err(|error| Rejection::new(ReasonCode::PathNotCanonical).because(error.to_string()))?;
         let connection = head.extensions.get::<ConnectionInfo>();
-        Ok(Self { method: &head.method, path, headers: &head.headers, asked, target, connection })
+        Ok(Self {
+            method: &head.method,
+            path,
+            headers: &head.headers,
+            asked,
+            target,
+            connection,
+            proved: None,
+        })
+    }
+
+    /// The same request with the credentials of `other`, whose method and path their proof must name.
+    #[must_use]
+    pub fn proved_by(mut self, other: &'a RequestView<'_>) -> Self {
+        self.proved = Some((other.method, other.path.as_str()));
+        self
+    }
+
+    /// The method and path that a proof must name.
+    #[must_use]
+    pub fn proof_target(&self) -> (&Method, &str) {
+        self.proved.unwrap_or((self.method, self.path.as_str()))
     }
 
     /// The host without port, in lower case.

@@ -2,6 +2,7 @@
 //! Not here: how bytes move and how a stream is cut (`symbolon-http`).
 
 mod reaper;
+mod renewable;
 mod sockets;
 
 use std::sync::Arc;
@@ -14,12 +15,15 @@ use symbolon_http::streams::Streams;
 use tokio::time::Instant;
 
 pub use reaper::Reaper;
+pub use renewable::{Found, Opening};
 pub use sockets::{Handshake, Sockets};
 /// The place of one stream among the open ones; free again when it is dropped.
 pub use symbolon_http::streams::Guard;
 
 use crate::caller::VerifiedCaller;
+use crate::clock::Moment;
 use crate::config::{Origin, StreamsConfig};
+use renewable::Renewable;
 
 /// The exchanges that are open now, by caller. Clones share them.
 #[derive(Debug, Clone)]
@@ -47,7 +51,10 @@ impl Open {
 
     /// Ends every exchange whose caller fits, as a revocation; says how many.
     pub fn end_where(&self, fits: impl Fn(&VerifiedCaller) -> bool) -> usize {
-        self.streams.end_where(|holder| holder.downcast_ref::<VerifiedCaller>().is_some_and(&fits))
+        self.streams.end_where(|holder| match holder.downcast_ref::<VerifiedCaller>() {
+            Some(caller) => fits(caller),
+            None => holder.downcast_ref::<Renewable>().is_some_and(|stream| stream.callers().any(&fits)),
+        })
     }
 
     /// How many exchanges are open.
@@ -70,6 +77,8 @@ pub struct StreamRule {
     pub grace: Duration,
     /// The longest silence.
     pub idle_timeout: Duration,
+    /// Whether a stream may go on with another token.
+    pub renewal: bool,
     /// Web pages that may open a WebSocket.
     origins: Vec<Origin>,
 }
@@ -81,8 +90,16 @@ impl StreamRule {
         Self {
             grace: config.grace.into(),
             idle_timeout: config.idle_timeout.into(),
+            renewal: config.renewal,
             origins: ours.iter().chain(&config.origins).cloned().collect(),
         }
+    }
+
+    /// When a stream of this caller must end; none if that cannot be said, because it is centuries away.
+    #[must_use]
+    pub fn deadline(&self, caller: &VerifiedCaller, now: Moment) -> Option<Instant> {
+        let left = now.until(caller.token().claims().expires_at).saturating_add(self.grace);
+        Instant::now().checked_add(left)
     }
 
     /// Whether a handshake with these headers comes from a program, or from a page that may (RFC 6455 §10.2).

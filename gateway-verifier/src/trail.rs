@@ -14,7 +14,7 @@ use crate::caller::VerifiedCaller;
 use crate::clock::Now;
 use crate::decisions::{Circumstances, Recent, Rejected};
 use crate::metrics::Metrics;
-use crate::rejection::verdict;
+use crate::rejection;
 use crate::stages::authorize::Denied;
 
 /// Entries that wait for the file at most; then they are lost and counted.
@@ -47,10 +47,19 @@ struct Ledger {
 /// What happened; it becomes a record when it is written, not while a request waits.
 #[derive(Debug)]
 enum Entry {
-    /// A caller was let through, or rejected for this reason.
-    Caller { caller: Arc<VerifiedCaller>, at: Circumstances, rejected: Option<ReasonCode>, answer: Answer },
+    /// A caller was decided about.
+    Caller { caller: Arc<VerifiedCaller>, at: Circumstances, verdict: Verdict, answer: Answer },
     /// Something happened to the program itself.
     Program(Box<Record>),
+}
+
+/// What was decided about a caller.
+#[derive(Debug, Clone, Copy)]
+enum Verdict {
+    Admitted,
+    /// An open stream goes on with this token.
+    Renewed,
+    Rejected(ReasonCode),
 }
 
 /// What policies said, if they were asked.
@@ -102,7 +111,12 @@ impl Trail {
                 let caller = Arc::clone(caller);
                 let policies = denied.map(|denied| denied.denial.policies().to_vec()).unwrap_or_default();
                 let answer = Answer { policies, denied: denied.cloned() };
-                self.enter(Entry::Caller { caller, at: at.clone(), rejected: Some(code), answer });
+                self.enter(Entry::Caller {
+                    caller,
+                    at: at.clone(),
+                    verdict: Verdict::Rejected(code),
+                    answer,
+                });
             }
         }
         self.recent.keep(rejected);
@@ -115,10 +129,31 @@ impl Trail {
         permits: &[Permit],
         at: impl FnOnce() -> Circumstances,
     ) {
+        self.passed(caller, permits, Verdict::Admitted, at);
+    }
+
+    /// Reports that an open stream goes on with this caller's token, and what policies permitted.
+    pub fn renewed(
+        &self,
+        caller: &Arc<VerifiedCaller>,
+        permits: &[Permit],
+        at: impl FnOnce() -> Circumstances,
+    ) {
+        self.metrics.renewed_streams.inc();
+        self.passed(caller, permits, Verdict::Renewed, at);
+    }
+
+    fn passed(
+        &self,
+        caller: &Arc<VerifiedCaller>,
+        permits: &[Permit],
+        verdict: Verdict,
+        at: impl FnOnce() -> Circumstances,
+    ) {
         if self.ledger.is_some() {
             let policies = permits.iter().flat_map(Permit::policies).cloned().collect();
             let answer = Answer { policies, denied: None };
-            self.enter(Entry::Caller { caller: Arc::clone(caller), at: at(), rejected: None, answer });
+            self.enter(Entry::Caller { caller: Arc::clone(caller), at: at(), verdict, answer });
         }
     }
 
@@ -155,8 +190,8 @@ impl Entry {
     fn record(self) -> Record {
         match self {
             Self::Program(record) => *record,
-            Self::Caller { caller, at, rejected, answer } => {
-                by_policy(of_caller(&caller, &at, rejected), &answer)
+            Self::Caller { caller, at, verdict, answer } => {
+                by_policy(of_caller(&caller, &at, verdict), &answer)
             }
         }
     }
@@ -173,18 +208,21 @@ fn by_policy(mut record: Record, answer: &Answer) -> Record {
     }
 }
 
-fn of_caller(caller: &VerifiedCaller, at: &Circumstances, rejected: Option<ReasonCode>) -> Record {
-    let (event, outcome) = match rejected {
-        None => (Event::RequestAdmitted, Outcome::Success),
-        Some(code) if verdict(code).status.is_server_error() => (Event::RequestRejected, Outcome::Failed),
-        Some(_) => (Event::RequestRejected, Outcome::Denied),
+fn of_caller(caller: &VerifiedCaller, at: &Circumstances, verdict: Verdict) -> Record {
+    let (event, outcome, reason) = match verdict {
+        Verdict::Admitted => (Event::RequestAdmitted, Outcome::Success, None),
+        Verdict::Renewed => (Event::StreamRenewed, Outcome::Success, None),
+        Verdict::Rejected(code) if rejection::verdict(code).status.is_server_error() => {
+            (Event::RequestRejected, Outcome::Failed, Some(code))
+        }
+        Verdict::Rejected(code) => (Event::RequestRejected, Outcome::Denied, Some(code)),
     };
     let claims = caller.token().claims();
     let key = claims.confirmation.and_then(|confirmation| confirmation.jkt);
     let acts = claims.actor.is_some();
     let rule = at.route.as_ref().and_then(|route| route.stages.verify());
     let mut record = Record::new(event, at.time, outcome);
-    record.reason = rejected;
+    record.reason = reason;
     record.decision_id = Some(at.id.clone());
     record.source = Some(at.source.map_or_else(|| "unix".to_owned(), |address| address.to_string()));
     record.actor = Some(Actor {

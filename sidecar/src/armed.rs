@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use symbolon_http::forward::{Cleared, TrailerFilter, Upstream};
+use http::{HeaderMap, HeaderName, HeaderValue, response};
+use symbolon_http::forward::{Cleared, Kept, TrailerFilter, Upstream};
+use symbolon_http::streams::Guard;
 use symbolon_proof::{ProofKey, ProofKeyError, ProofRequest};
 use symbolon_wire::{TokenType, header};
 
 use crate::credentials::Credential;
+use crate::renewals::{Renewals, StreamId};
 use crate::settings::Target;
 use crate::time::Now;
 
@@ -22,6 +24,14 @@ pub(crate) struct Armed {
     target: Arc<Target>,
     authorization: HeaderValue,
     proof: Option<HeaderValue>,
+    renewable: Renewable,
+}
+
+/// What is needed to keep a stream that may come of a request.
+struct Renewable {
+    credential: Arc<Credential>,
+    renewals: Arc<Renewals>,
+    id: Option<StreamId>,
 }
 
 /// Why a request could not be armed.
@@ -38,9 +48,9 @@ pub(crate) enum ArmError {
 impl Armed {
     /// Puts credential and proof together for the request of this head (RFC 9449 §7.1, RFC 6750 §2.1).
     pub(crate) fn new(
-        credential: &Credential,
-        key: &ProofKey,
-        target: &Arc<Target>,
+        credential: &Arc<Credential>,
+        renewals: &Arc<Renewals>,
+        (key, target): (&ProofKey, &Arc<Target>),
         head: &Parts,
         now: Now,
     ) -> Result<Self, ArmError> {
@@ -58,7 +68,9 @@ impl Armed {
             }
         };
         let authorization = secret_header(format!("{} {}", scheme.scheme(), credential.expose()))?;
-        Ok(Self { target: Arc::clone(target), authorization, proof })
+        let renewable =
+            Renewable { credential: Arc::clone(credential), renewals: Arc::clone(renewals), id: None };
+        Ok(Self { target: Arc::clone(target), authorization, proof, renewable })
     }
 }
 
@@ -87,9 +99,21 @@ impl Cleared for Armed {
         Some(remove_credentials)
     }
 
-    fn edit_response(&self, headers: &mut HeaderMap) {
+    fn edit_response(&mut self, headers: &mut HeaderMap) {
         // An API that echoes what it was sent does not get it through to the app.
         headers.remove(DPOP);
+        self.renewable.id = StreamId::take(headers);
+    }
+
+    /// The app waits for itself, and the call ends with it.
+    fn may_wait(&self) -> bool {
+        true
+    }
+
+    fn opened(&mut self, _guard: Option<&Guard>, _answer: &mut response::Parts) -> Option<Kept> {
+        let Renewable { credential, renewals, id } = &mut self.renewable;
+        let open = renewals.open(id.take()?, Arc::clone(credential));
+        Some(Box::new(open))
     }
 }
 

@@ -9,6 +9,7 @@ mod dice;
 mod key;
 mod listeners;
 mod metrics;
+mod renewals;
 mod settings;
 mod sidecar;
 mod startup;

@@ -18,6 +18,7 @@ use symbolon_daemon::metrics::duration_histogram;
 use symbolon_identity::UpstreamName;
 
 use crate::credentials::Account;
+use crate::renewals::Came;
 
 /// Counters about asking the broker.
 #[derive(Clone, Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct BrokerMetrics {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestMetrics {
     requests: Family<Served, Counter>,
+    renewals: Family<Renewal, Counter>,
 }
 
 /// What came of one request to the broker.
@@ -85,6 +87,22 @@ impl EncodeLabelValue for Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Asked {
     outcome: AskOutcome,
+}
+
+impl EncodeLabelValue for Came {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> fmt::Result {
+        encoder.write_str(match self {
+            Self::Renewed => "renewed",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Renewal {
+    upstream: UpstreamLabel,
+    outcome: Came,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -144,7 +162,16 @@ impl RequestMetrics {
         let metrics = Self::default();
         let requests = metrics.requests.clone();
         registry.register("sidecar_requests", "Requests of local callers, by upstream and outcome", requests);
+        registry.register(
+            "sidecar_stream_renewals",
+            "Renewals of open streams, by upstream and outcome",
+            metrics.renewals.clone(),
+        );
         metrics
+    }
+
+    pub(crate) fn renewed(&self, upstream: &UpstreamLabel, outcome: Came) {
+        self.renewals.get_or_create(&Renewal { upstream: upstream.clone(), outcome }).inc();
     }
 
     pub(crate) fn served(&self, upstream: &UpstreamLabel, outcome: Outcome) {

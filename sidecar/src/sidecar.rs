@@ -183,6 +183,10 @@ impl Sidecar {
             // In the background: while requests in flight are finished, their token stays fresh.
             self.lifecycle.spawn_background("account", async move { account.keep(&broker).await });
         }
+        for (_, reverse) in &self.upstreams {
+            let reverse = Arc::clone(reverse);
+            self.lifecycle.spawn_background("streams", async move { reverse.keep_streams().await });
+        }
     }
 
     fn tokens(&self) -> Tokens {
@@ -220,6 +224,7 @@ impl ReverseBuilder<'_> {
             forwarder,
             time: self.time.clone(),
             metrics: self.requests.clone(),
+            renewals: Arc::default(),
         })
     }
 }

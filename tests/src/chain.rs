@@ -37,11 +37,25 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Starts the programs; tokens live for `ttl`, and each API is told the token that opened the way to it.
+    /// Starts the programs; tokens live for `ttl`, and each API is told the token that opened the way to it. Streams end
+    /// with the token that opened them.
     ///
     /// # Panics
     /// If they do not start.
     pub async fn start(links: &[Link], ttl: &str) -> Self {
+        Self::with(links, ttl, false).await
+    }
+
+    /// The same with streams that are renewed, as they are by default. The file `policies/calls.cedar` in the gateway's
+    /// folder says who may call.
+    ///
+    /// # Panics
+    /// If they do not start.
+    pub async fn renewing(links: &[Link], ttl: &str) -> Self {
+        Self::with(links, ttl, true).await
+    }
+
+    async fn with(links: &[Link], ttl: &str, renewal: bool) -> Self {
         let resource = format!(
             "\x20 - {{ name: streams, audience: \"{RESOURCE}\", scopes: [\"streams:use\"], default_scopes: [\"streams:use\"], binding: dpop, token_ttl: {ttl} }}\n"
         );
@@ -52,7 +66,8 @@ impl Chain {
         );
         let jwks = TestIssuer::new("client").jwks().to_string();
         let broker = Broker::start_clients(&[("client", &jwks)], &resource, &policy).await;
-        let gateway = Gateway::start(&gateway_config(&broker, links), &[]).await;
+        let config = gateway_config(&broker, links, renewal);
+        let gateway = Gateway::start(&config, &[("policies/calls.cedar", &calls(links, "permit"))]).await;
         gateway.ready().await;
         let doors: BTreeMap<_, _> = links.iter().map(|link| (link.name, free_address())).collect();
         let sidecar = Sidecar::start(&broker, &upstreams(&gateway, links, &doors)).await;
@@ -69,7 +84,18 @@ impl Chain {
     }
 }
 
-fn gateway_config(broker: &Broker, links: &[Link]) -> String {
+/// Policies that permit every call, or forbid it.
+#[must_use]
+pub fn calls(links: &[Link], effect: &str) -> String {
+    let rule = |name| {
+        format!(
+            "@id(\"{effect}-{name}\") {effect} (principal, action == Symbolon::Action::\"call\", resource == Symbolon::Route::\"{name}\");\n"
+        )
+    };
+    links.iter().map(|link| rule(link.name)).collect()
+}
+
+fn gateway_config(broker: &Broker, links: &[Link], renewal: bool) -> String {
     let mut text = format!(
         "issuers: [{{ name: symbolon, issuer: \"{}\", dev: true, audiences: [\"{RESOURCE}\"] }}]\nroutes:\n",
         broker.url
@@ -78,7 +104,8 @@ fn gateway_config(broker: &Broker, links: &[Link]) -> String {
         let _ = writeln!(
             text,
             "\x20 - {{ name: {name}, match: {{ path: {path} }}, resource: \"{RESOURCE}\", forward_credential: true, \
-             upstream: {{ url: \"http://{address}\", http2: {http2} }}, stages: [{{ verify: {{ issuers: [symbolon], scopes: [\"streams:use\"] }} }}] }}"
+             upstream: {{ url: \"http://{address}\", http2: {http2} }}, streams: {{ renewal: {renewal} }}, \
+             stages: [{{ verify: {{ issuers: [symbolon], scopes: [\"streams:use\"] }} }}, {{ authorize: {{ policies: policies }} }}] }}"
         );
     }
     text

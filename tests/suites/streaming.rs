@@ -4,4 +4,6 @@
 mod foreign;
 mod memory;
 mod refused;
+mod renewing;
 mod rules;
+mod stolen;

@@ -23,6 +23,9 @@ pub enum Event {
     /// A request was let through.
     #[serde(rename = "request.admitted")]
     RequestAdmitted,
+    /// An open stream goes on with another token.
+    #[serde(rename = "stream.renewed")]
+    StreamRenewed,
     /// A request was rejected.
     #[serde(rename = "request.rejected")]
     RequestRejected,

@@ -130,6 +130,12 @@ impl Lifecycle {
         self.inner.shutdown.clone().cancelled_owned()
     }
 
+    /// How long the drain may take.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        self.inner.grace
+    }
+
     /// Whether the drain has begun.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {

@@ -27,7 +27,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Error as ExchangeError;
 use symbolon_daemon::Lifecycle;
 
-pub use cleared::Cleared;
+pub use cleared::{Cleared, Kept};
 pub use error::{ForwardError, TimeoutStage};
 pub use fields::ending_here;
 pub(crate) use lanes::Lane;
@@ -37,6 +37,7 @@ pub(crate) use upload::Upload;
 pub use upstream::{Upstream, UpstreamError};
 
 use crate::body::{Body, Leash, Manner, StreamLimits};
+use crate::grpc;
 use crate::streams::Guard;
 use crate::target::{RequestTarget, check_framing, check_method};
 use crate::tls::{self, TlsError};
@@ -150,6 +151,7 @@ impl<P: Cleared> Forwarder<P> {
             // Boxed: a handshake must not make the future of every request large.
             return Box::pin(self.shake_hands(cleared, head, leash)).await;
         }
+        let limit = self.patience(&cleared, &head.headers);
         let may_end_by_trailers = head.version == Version::HTTP_2;
         let http2 = self.lanes.is_http2();
         rewrite(&mut head, &cleared, http2)?;
@@ -159,25 +161,37 @@ impl<P: Cleared> Forwarder<P> {
         }
         let trailers = cleared.trailer_filter().filter(|_| http2);
         let (body, upload) = Outgoing::new(body, self.max_request_body, trailers);
+        let body = body.seen_by(leash.guard.as_ref().filter(|_| upload.is_some()).map(Guard::view));
         let (sender, lane) = self.lanes.next();
         let answer = sender.request(Request::from_parts(head, body));
         (leash.upload, leash.places.0) = (upload, lane);
-        let answer = self.wait(&cleared, &mut leash, answer).await?;
-        if may_end_by_trailers && is_grpc(answer.headers()) {
+        let answer = self.wait(&cleared, limit, &mut leash, answer).await?;
+        if may_end_by_trailers && grpc::is_grpc(answer.headers()) {
             leash.manner = Manner::GrpcStatus;
         }
-        accept(answer, &cleared, leash)
+        accept(answer, &mut cleared, leash)
+    }
+
+    /// How long the head of an answer may take without any progress: as long as a gRPC call says itself, but longer than
+    /// the usual only for a caller that may wait.
+    fn patience(&self, cleared: &P, headers: &HeaderMap) -> Duration {
+        match grpc::timeout(headers) {
+            Some(asked) if cleared.may_wait() => asked,
+            Some(asked) => asked.min(self.answer_timeout),
+            None => self.answer_timeout,
+        }
     }
 
     /// Waits for the head of an answer, for as long as the leash lets it.
     async fn wait(
         &self,
         cleared: &P,
+        limit: Duration,
         leash: &mut Leash,
         answer: impl Future<Output = Result<Response<Incoming>, ExchangeError>>,
     ) -> Result<Response<Incoming>, ForwardError> {
         let (guard, upload) = (leash.guard.as_mut(), leash.upload.as_deref());
-        let answer = match await_answer::within(self.answer_timeout, guard, upload, answer).await {
+        let answer = match await_answer::within(limit, guard, upload, answer).await {
             Waited::Answered(answer) => answer,
             Waited::TooLong => return Err(ForwardError::timeout(cleared.upstream(), TimeoutStage::Answer)),
             Waited::Over(ending) => return Err(ForwardError::Ended(ending)),
@@ -241,8 +255,8 @@ fn rewrite<P: Cleared>(head: &mut Parts, cleared: &P, http2: bool) -> Result<(),
 /// Turns a received answer into the one that is passed back.
 fn accept<P: Cleared>(
     answer: Response<Incoming>,
-    cleared: &P,
-    leash: Leash,
+    cleared: &mut P,
+    mut leash: Leash,
 ) -> Result<Response<Body>, ForwardError> {
     let (mut head, body) = answer.into_parts();
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -255,21 +269,16 @@ fn accept<P: Cleared>(
     }
     head.version = Version::HTTP_11;
     head.extensions.clear();
+    if !body.is_end_stream() {
+        leash.kept = cleared.opened(leash.guard.as_ref(), &mut head);
+    }
     Ok(Response::from_parts(head, Body::leashed(body, StreamLimits::default(), leash)))
 }
 
 /// Removes from an answer what belongs to its connection, and gives `cleared` the last word.
-fn clean<P: Cleared>(headers: &mut HeaderMap, cleared: &P) {
+fn clean<P: Cleared>(headers: &mut HeaderMap, cleared: &mut P) {
     fields::remove_hop_by_hop(headers);
     // No answer has a use for this field; one that echoes it would give our credential to the client.
     headers.remove(header::AUTHORIZATION);
     cleared.edit_response(headers);
-}
-
-/// Whether an answer ends with the trailers of gRPC: `application/grpc`, alone or with a format behind it. Not gRPC-Web,
-/// which carries them in its body.
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }

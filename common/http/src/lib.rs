@@ -6,6 +6,7 @@ pub mod body;
 pub mod client;
 mod executor;
 pub mod forward;
+pub mod grpc;
 pub mod server;
 pub mod streams;
 pub mod target;

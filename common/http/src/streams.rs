@@ -1,7 +1,11 @@
 //! The streams that are open: who holds each, and when it must end; one timer for all of them.
 //! Not a decision: why a stream has to end is known elsewhere.
 
+mod named;
+mod view;
+
 use std::any::Any;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +16,14 @@ use slab::Slab;
 use symbolon_daemon::Lifecycle;
 use tokio::time::{Instant, MissedTickBehavior};
 
+pub use named::{Renewal, StreamName};
+pub(crate) use view::View;
+
 /// How late a silent stream may notice that its time is over. One that moves notices at once.
 const TICK: Duration = Duration::from_millis(200);
+
+/// So long before the drain is cut off, streams that have not ended by themselves are, each in its own way.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 const SHARDS: usize = 16;
 
@@ -27,6 +37,8 @@ pub enum Ending {
     Expired,
     /// Its holder lost the right to it.
     Revoked,
+    /// This program ends.
+    Shutdown,
 }
 
 /// All open streams of a program. Clones share them.
@@ -40,13 +52,16 @@ struct Inner {
     shards: [Mutex<Slab<Entry>>; SHARDS],
     /// How often somebody asked for an end. While it stands still, no stream needs to look at its entry.
     ends: AtomicU64,
+    /// Where the streams are that have a name. Never locked together with a shard.
+    named: Mutex<HashMap<StreamName, (usize, usize)>>,
 }
 
 struct Entry {
     holder: Holder,
     deadline: Option<Instant>,
-    revoked: bool,
+    ended: Option<Ending>,
     waker: Option<Waker>,
+    name: Option<StreamName>,
 }
 
 impl fmt::Debug for Entry {
@@ -58,21 +73,18 @@ impl fmt::Debug for Entry {
 /// The place of one stream among the open ones; free again when it is dropped.
 #[derive(Debug)]
 pub struct Guard {
-    streams: Arc<Inner>,
-    shard: usize,
-    key: usize,
-    deadline: Option<Instant>,
-    /// `ends` when the entry was looked at last.
-    seen: u64,
-    ending: Option<Ending>,
+    view: View,
 }
 
 impl Streams {
     /// No streams yet. Their timer runs under `lifecycle`.
     #[must_use]
     pub fn new(lifecycle: &Lifecycle) -> Self {
-        let inner =
-            Arc::new(Inner { shards: std::array::from_fn(|_| Mutex::default()), ends: AtomicU64::new(0) });
+        let inner = Arc::new(Inner {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            ends: AtomicU64::new(0),
+            named: Mutex::default(),
+        });
         let timer = Arc::downgrade(&inner);
         lifecycle.spawn_background("stream_deadlines", async move {
             let mut ticks = tokio::time::interval(TICK);
@@ -81,6 +93,14 @@ impl Streams {
                 let now = ticks.tick().await;
                 let Some(inner) = timer.upgrade() else { return };
                 inner.wake_where(|entry| entry.deadline.is_some_and(|deadline| deadline <= now));
+            }
+        });
+        let (last, life) = (Arc::downgrade(&inner), lifecycle.clone());
+        lifecycle.spawn_background("stream_shutdown", async move {
+            life.shutting_down().await;
+            tokio::time::sleep(life.grace().saturating_sub(LAST_WORDS)).await;
+            if let Some(inner) = last.upgrade() {
+                inner.end_where(Ending::Shutdown, |_| true);
             }
         });
         Self { inner }
@@ -94,23 +114,15 @@ impl Streams {
         // Before the insertion: an end that is asked for in between is then seen as news.
         let seen = self.inner.ends.load(SeqCst);
         let shard = own_shard();
-        let entry = Entry { holder, deadline, revoked: false, waker: None };
+        let entry = Entry { holder, deadline, ended: None, waker: None, name: None };
         let key = self.inner.shard(shard).insert(entry);
-        Guard { streams: Arc::clone(&self.inner), shard, key, deadline, seen, ending: None }
+        Guard { view: View::new(&self.inner, (shard, key), deadline, seen) }
     }
 
     /// Ends the streams whose holder fits, and says how many they are. Not one byte passes on them once this returns,
     /// except what was already handed to a socket.
-    pub fn end_where(&self, mut fits: impl FnMut(&(dyn Any + Send + Sync)) -> bool) -> usize {
-        let mut ended = 0_usize;
-        self.inner.wake_where(|entry| {
-            let news = !entry.revoked && fits(entry.holder.as_ref());
-            entry.revoked |= news;
-            ended = ended.saturating_add(usize::from(news));
-            news
-        });
-        self.inner.ends.fetch_add(1, SeqCst);
-        ended
+    pub fn end_where(&self, fits: impl FnMut(&(dyn Any + Send + Sync)) -> bool) -> usize {
+        self.inner.end_where(Ending::Revoked, fits)
     }
 
     /// How many streams are open.
@@ -127,6 +139,20 @@ impl Streams {
 }
 
 impl Inner {
+    fn end_where(&self, ending: Ending, mut fits: impl FnMut(&(dyn Any + Send + Sync)) -> bool) -> usize {
+        let mut ended = 0_usize;
+        self.wake_where(|entry| {
+            let news = entry.ended.is_none() && fits(entry.holder.as_ref());
+            if news {
+                entry.ended = Some(ending);
+                ended = ended.saturating_add(1);
+            }
+            news
+        });
+        self.ends.fetch_add(1, SeqCst);
+        ended
+    }
+
     /// INVARIANT: every shard number comes from [`own_shard`] or a range below [`SHARDS`].
     fn shard(&self, number: usize) -> MutexGuard<'_, Slab<Entry>> {
         let [first, ..] = &self.shards;
@@ -152,53 +178,39 @@ impl Inner {
 impl Guard {
     /// Whether the stream must end, and why. Cheap enough to ask for every piece of it.
     pub fn over(&mut self) -> Option<Ending> {
-        self.revoked().or_else(|| self.expired())
+        self.view.over()
     }
 
     /// Whether its holder lost the right to the stream. Asks no clock.
     pub fn revoked(&mut self) -> Option<Ending> {
-        if self.ending.is_none() && self.streams.ends.load(SeqCst) != self.seen {
-            self.look(None);
-        }
-        self.ending
+        self.view.revoked()
     }
 
     /// Ready once the stream must end.
     pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        if self.ending.is_none() {
-            self.look(Some(cx.waker()));
-        }
-        self.ending.or_else(|| self.expired()).map_or(Poll::Pending, Poll::Ready)
+        self.view.poll_over(cx)
     }
 
-    /// When the stream must end at the latest.
+    /// When the stream must end at the latest, if nothing has moved its end since.
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.view.deadline()
     }
 
-    fn expired(&self) -> Option<Ending> {
-        self.deadline.filter(|deadline| Instant::now() >= *deadline).map(|_| Ending::Expired)
-    }
-
-    fn look(&mut self, waker: Option<&Waker>) {
-        let mut shard = self.streams.shard(self.shard);
-        self.seen = self.streams.ends.load(SeqCst);
-        let Some(entry) = shard.get_mut(self.key) else { return };
-        if entry.revoked {
-            self.ending = Some(Ending::Revoked);
-        } else if let Some(waker) = waker
-            && !entry.waker.as_ref().is_some_and(|known| known.will_wake(waker))
-        {
-            entry.waker = Some(waker.clone());
-        }
+    /// A look at the same stream from another place.
+    pub(crate) fn view(&self) -> View {
+        self.view.clone()
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        let (streams, (shard, key)) = (self.view.streams(), self.view.place());
         // Dropped after the lock: the last holder's memory is nobody else's wait.
-        let _entry = self.streams.shard(self.shard).try_remove(self.key);
+        let entry = streams.shard(shard).try_remove(key);
+        if let Some(name) = entry.and_then(|entry| entry.name) {
+            streams.named().remove(&name);
+        }
     }
 }
 

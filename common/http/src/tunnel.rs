@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::forward::Kept;
 use crate::streams::{Ending, Guard};
 use copy::{Broken, Copy};
 use frames::Frames;
@@ -84,6 +85,7 @@ pub(crate) struct Tunnel {
     upstream: Upgraded,
     guard: Option<Guard>,
     terms: Terms,
+    kept: Option<Kept>,
 }
 
 /// A tunnel on its way from the forwarder to the connection it will live on, as an extension of an answer.
@@ -99,7 +101,13 @@ pub(crate) struct Switch {
 
 impl Tunnel {
     pub(crate) fn new(upstream: Upgraded, guard: Option<Guard>, terms: Terms) -> Self {
-        Self { upstream, guard, terms }
+        Self { upstream, guard, terms, kept: None }
+    }
+
+    /// Keeps this until it ends.
+    pub(crate) fn keeping(mut self, kept: Option<Kept>) -> Self {
+        self.kept = kept;
+        self
     }
 
     pub(crate) fn pack(self) -> Parcel {
@@ -123,7 +131,7 @@ impl Switch {
     pub(crate) async fn run(self, shutdown: impl Future<Output = ()>) {
         // The connection is over, so this is known by now: it fails if the client left before our answer.
         let Ok(client) = self.client.await else { return };
-        let Tunnel { upstream, guard, terms } = self.tunnel;
+        let Tunnel { upstream, guard, terms, kept } = self.tunnel;
         let begun = Instant::now();
         let mut relay = Relay {
             client: TokioIo::new(client),
@@ -142,6 +150,7 @@ impl Switch {
             shutdown.as_mut().poll(cx).map(|()| Cause::Shutdown)
         })
         .await;
+        drop(kept);
         if let Some(observer) = terms.observer {
             let (bytes_up, bytes_down) = (relay.up.passed(), relay.down.passed());
             observer(&TunnelEnd { cause, lasted: begun.elapsed(), bytes_up, bytes_down });
@@ -226,7 +235,7 @@ fn close_frame(cause: Cause) -> Option<Vec<u8>> {
         Cause::Ended(Ending::Expired) => (1008_u16, "token_expired"),
         Cause::Ended(Ending::Revoked) => (1008, "revoked"),
         Cause::Idle => (1001, "idle"),
-        Cause::Shutdown => (1001, "shutdown"),
+        Cause::Ended(Ending::Shutdown) | Cause::Shutdown => (1001, "shutdown"),
     };
     // INVARIANT: the payload is shorter than 126 bytes.
     let length = u8::try_from(reason.len().saturating_add(2)).unwrap_or_default();

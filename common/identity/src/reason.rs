@@ -83,6 +83,7 @@ reasons! {
     RouteNotFound = "route_not_found", "no route answers to this host, path and method; check the address, or ask the operator for a route";
     ScopeExceedsSubject = "scope_exceeds_subject", "for the same resource an exchange can only narrow; request scopes that the subject token has";
     StoreUnavailable = "store_unavailable", "the broker's store does not answer; try again after the time in Retry-After";
+    StreamUnknown = "stream_unknown", "no open stream of this caller has this id; open the stream anew";
     SubjectNotAddressed = "subject_not_addressed", "the token is addressed to somebody else; only the broker's own or who operates its audience may present it";
     TokenMissing = "token_missing", "no credential was sent; send one in the Authorization header";
     TokenUnavailable = "token_unavailable", "no token could be had from the broker; try again after the time in Retry-After";

@@ -33,6 +33,8 @@ pub mod paths {
     pub const AUTHORIZATION_SERVER_METADATA: &str = "/.well-known/oauth-authorization-server";
     /// Protected resource metadata (RFC 9728 §3).
     pub const PROTECTED_RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
+    /// Where a gateway takes another token for an open stream.
+    pub const STREAM_RENEWAL: &str = "/.well-known/symbolon/streams/renew";
     /// Whether the process lives.
     pub const LIVEZ: &str = "/livez";
     /// Whether the process can serve.
@@ -95,6 +97,8 @@ pub mod header {
     pub const WORKLOAD_ACTORS: &str = "x-workload-actors";
     /// The id of the request, for logs on both sides.
     pub const REQUEST_ID: &str = "x-request-id";
+    /// The id of an open stream: in the answer that opens it, and in the request that renews it.
+    pub const SYMBOLON_STREAM: &str = "symbolon-stream";
     /// Local callers of the sidecar must send it; a browser or a forged form cannot.
     pub const SYMBOLON_REQUEST: &str = "symbolon-request";
 }

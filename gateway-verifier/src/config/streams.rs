@@ -19,6 +19,8 @@ pub struct StreamsConfig {
     /// Web pages that may open a WebSocket here, beside those of our own `origins`. Programs that send no `Origin` always
     /// may.
     pub origins: Vec<Origin>,
+    /// Whether an open stream may go on with another token of the same caller; default yes.
+    pub renewal: bool,
 }
 
 impl Default for StreamsConfig {
@@ -27,6 +29,7 @@ impl Default for StreamsConfig {
             grace: HumanDuration::from_secs(0),
             idle_timeout: HumanDuration::from_secs(DEFAULT_IDLE.as_secs()),
             origins: Vec::new(),
+            renewal: true,
         }
     }
 }

@@ -16,6 +16,7 @@ use symbolon_http::streams::Ending;
 use symbolon_identity::{ReasonCode, Timestamp};
 use symbolon_wire::paths::PROTECTED_RESOURCE_METADATA;
 
+use super::renewal;
 use crate::answer;
 use crate::clock::Now;
 use crate::decisions::{self, Circumstances, Rejected};
@@ -80,6 +81,13 @@ impl Shared {
             Ok(view) => match metadata(&house.judge, &view) {
                 Some(Ok(answer)) => return answer,
                 Some(Err(rejection)) => Err(Refused { rejection, route: None }),
+                None if renewal::is_asked(&view) => {
+                    // Boxed: it must not make the future of every request large.
+                    match Box::pin(self.renew(&house, (&head, &body), &view)).await {
+                        Ok(answer) => return answer,
+                        Err(refused) => Err(refused),
+                    }
+                }
                 None => house.judge.decide(&view, now).await,
             },
             Err(rejection) => Err(Refused { rejection, route: None }),
@@ -92,6 +100,7 @@ impl Shared {
                 if knocks {
                     admitted.count_socket(&self.sockets);
                 }
+                admitted.remember(&head);
                 let body = patient(body, &admitted);
                 match house.forward(admitted, Request::from_parts(head, body)).await {
                     Ok(answer) => {
@@ -121,9 +130,9 @@ impl Shared {
         // Anew, because a decision may have waited for keys.
         let moment = self.now.moment();
         admitted.hold(&self.open, moment);
-        let feeds = &self.house.load().keys.feeds;
+        let keys = &self.house.load().keys;
         match admitted.caller() {
-            Caller::Verified { caller, .. } if feeds.revoke(caller, moment.second()) => {
+            Caller::Verified { caller, .. } if keys.withdraw(caller, moment.second()) => {
                 let rejection = Rejection::new(ReasonCode::Revoked).of(caller);
                 Err(Refused { rejection, route: Some(Arc::clone(admitted.route())) })
             }
@@ -208,7 +217,7 @@ fn failure(error: &ForwardError) -> Rejection {
             ReasonCode::UpstreamUnavailable
         }
         ForwardError::UpstreamTimeout { .. } => ReasonCode::UpstreamTimeout,
-        ForwardError::Busy { .. } => ReasonCode::Busy,
+        ForwardError::Busy { .. } | ForwardError::Ended(Ending::Shutdown) => ReasonCode::Busy,
     };
     let mut text = error.to_string();
     let mut cause = error.source();

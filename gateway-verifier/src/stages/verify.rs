@@ -202,12 +202,12 @@ impl Verifier {
 
     /// The proof must be for one of our origins and the path that arrived, never for what `Host` says.
     fn check_proof(&self, checks: &Checks<'_>, proof: &str) -> Result<CheckedProof, Rejection> {
-        let path = checks.presented.request.path.as_str();
+        let (method, path) = checks.presented.request.proof_target();
         let targets: Vec<String> =
             self.origins.iter().map(|origin| [origin.as_str(), path].concat()).collect();
         let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
         let expectation = ProofExpectation {
-            method: checks.presented.request.method.as_str(),
+            method: method.as_str(),
             targets: &targets,
             access_token: Some(checks.presented.credentials.token),
             nonce: None,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use prometheus_client::metrics::counter::Counter;
 
 use super::Open;
+use crate::caller::VerifiedCaller;
 use crate::clock::Now;
+use crate::house::Keys;
 use crate::revocations::{Feed, Feeds};
 
 /// Ends the streams of revoked tokens. Clones do the same work.
@@ -27,13 +29,22 @@ impl Reaper {
     /// Ends the streams whose tokens these feeds revoke.
     pub fn sweep(&self, feeds: &Feeds) {
         let now = self.now.now();
-        let ended = self.open.end_where(|caller| feeds.revoke(caller, now));
+        self.end_where(|caller| feeds.revoke(caller, now));
+    }
+
+    /// Ends the streams of callers whose issuer is not among these.
+    pub fn sweep_strangers(&self, keys: &Keys) {
+        self.end_where(|caller| keys.are_strange_to(caller));
+    }
+
+    fn end_where(&self, fits: impl Fn(&VerifiedCaller) -> bool) {
+        let ended = self.open.end_where(fits);
         if ended > 0 {
             self.ended.inc_by(u64::try_from(ended).unwrap_or(u64::MAX));
             tracing::info!(
                 event.name = "streams.revoked",
                 streams.ended = ended,
-                "streams ended because their tokens are revoked"
+                "streams ended because their tokens count no longer"
             );
         }
     }

@@ -133,7 +133,7 @@ const fn reason(cause: Cause) -> &'static str {
         Cause::Ended(Ending::Expired) => "token_expired",
         Cause::Ended(Ending::Revoked) => "revoked",
         Cause::Idle => "idle",
-        Cause::Shutdown => "shutdown",
+        Cause::Ended(Ending::Shutdown) | Cause::Shutdown => "shutdown",
     }
 }
 

@@ -72,6 +72,16 @@ impl Account {
         self.wanted.notify_one();
     }
 
+    /// The credential that can be used now, if there is one. Asks nobody.
+    pub(crate) fn current(&self) -> Option<Arc<Credential>> {
+        self.standing.borrow().usable(self.time.now()).map(Arc::clone)
+    }
+
+    /// Tells when the broker has been asked and when it has answered.
+    pub(crate) fn changes(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
     /// How long the credential would outlast a broker that goes away now.
     pub(crate) fn outage_budget(&self) -> Duration {
         let now = self.time.now();

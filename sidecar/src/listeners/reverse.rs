@@ -16,6 +16,7 @@ use crate::armed::{Armed, has_credentials};
 use crate::config::AppAuthorization;
 use crate::credentials::Account;
 use crate::metrics::{Outcome, RequestMetrics, UpstreamLabel};
+use crate::renewals::Renewals;
 use crate::settings::Target;
 use crate::time::Time;
 use crate::turned_away::TurnedAway;
@@ -31,6 +32,7 @@ pub(crate) struct Reverse {
     pub(crate) forwarder: Forwarder<Armed>,
     pub(crate) time: Time,
     pub(crate) metrics: RequestMetrics,
+    pub(crate) renewals: Arc<Renewals>,
 }
 
 impl Reverse {
@@ -61,7 +63,8 @@ impl Reverse {
         gate.check(&head)?;
         self.check(&head)?;
         let credential = self.account.credential().await?;
-        let armed = Armed::new(&credential, &self.key, &self.target, &head, self.time.now());
+        let place = (&*self.key, &self.target);
+        let armed = Armed::new(&credential, &self.renewals, place, &head, self.time.now());
         let armed = armed.map_err(|error| self.unarmed(&error))?;
         let answer = self.forwarder.forward(armed, Request::from_parts(head, body)).await;
         answer.map_err(|error| {

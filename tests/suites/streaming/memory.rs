@@ -21,7 +21,7 @@ async fn an_open_websocket_costs_each_program_at_most_32_kib() {
     let sockets = if soak() { LONG } else { SHORT };
     let api = Echo::start().await;
     let link = Link { name: "web", path: "/web/**", address: api.address, http2: false };
-    let chain = Chain::start(&[link], "10m").await;
+    let chain = Chain::renewing(&[link], "10m").await;
     let mut open = Vec::new();
     for _ in 0..WARM {
         open.push(socket(&chain).await);

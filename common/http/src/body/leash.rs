@@ -9,11 +9,13 @@ use http::{HeaderMap, HeaderValue};
 use http_body::Frame;
 
 use super::BodyError;
-use crate::forward::{Lane, Place, Upload};
+use crate::forward::{Kept, Lane, Place, Upload};
 use crate::streams::{Ending, Guard};
 
 /// The status of a gRPC call whose caller has no right to it any more: `UNAUTHENTICATED`.
 const UNAUTHENTICATED: HeaderValue = HeaderValue::from_static("16");
+/// The status of a gRPC call that may be made again elsewhere.
+const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
 
 /// How a body ends before its end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub(crate) struct Leash {
     pub(crate) upload: Option<Arc<Upload>>,
     /// Free for another request when this is dropped: its places on a connection and at the upstream.
     pub(crate) places: (Option<Lane>, Option<Place>),
+    /// Dropped when the body has ended.
+    pub(crate) kept: Option<Kept>,
     /// The body was asked for a frame before.
     pub(crate) begun: bool,
 }
@@ -41,7 +45,8 @@ pub(crate) struct Leash {
 impl Leash {
     /// The leash of a request that has its place at the upstream.
     pub(crate) fn new(guard: Option<Guard>, place: Place) -> Self {
-        Self { guard, manner: Manner::default(), upload: None, places: (None, Some(place)), begun: false }
+        let manner = Manner::default();
+        Self { guard, manner, upload: None, places: (None, Some(place)), kept: None, begun: false }
     }
 
     /// Whether the body must end now.
@@ -77,12 +82,13 @@ impl Drop for Leash {
 }
 
 fn grpc_trailers(ending: Ending) -> HeaderMap {
-    let message = match ending {
-        Ending::Expired => "token_expired",
-        Ending::Revoked => "revoked",
+    let (status, message) = match ending {
+        Ending::Expired => (UNAUTHENTICATED, "token_expired"),
+        Ending::Revoked => (UNAUTHENTICATED, "revoked"),
+        Ending::Shutdown => (UNAVAILABLE, "shutdown"),
     };
     let mut trailers = HeaderMap::with_capacity(2);
-    trailers.insert("grpc-status", UNAUTHENTICATED);
+    trailers.insert("grpc-status", status);
     trailers.insert("grpc-message", HeaderValue::from_static(message));
     trailers
 }

@@ -1,13 +1,19 @@
 //! What a request needs to leave.
 //! Only a type that proves a decision should implement this: `Admitted`, `Armed`.
 
+use std::any::Any;
+
 use http::HeaderMap;
+use http::response::Parts;
 use http::uri::PathAndQuery;
 
 use super::outgoing::TrailerFilter;
 use super::upstream::Upstream;
 use crate::streams::Guard;
 use crate::tunnel::Terms;
+
+/// Something that is dropped when a stream ends, and tells its maker so.
+pub type Kept = Box<dyn Any + Send + Sync>;
 
 /// Proof that a request may be sent to an upstream, and how it looks when it is.
 ///
@@ -30,7 +36,7 @@ pub trait Cleared: Send + Sync {
     fn edit_request(&self, headers: &mut HeaderMap);
 
     /// The last word on the answer's header fields, whose hop-by-hop fields and `Authorization` are gone.
-    fn edit_response(&self, _headers: &mut HeaderMap) {}
+    fn edit_response(&mut self, _headers: &mut HeaderMap) {}
 
     /// What removes from a request's trailers all that the client may not say. Without it they are not forwarded; to an
     /// HTTP/1.1 upstream they never are.
@@ -38,8 +44,20 @@ pub trait Cleared: Send + Sync {
         None
     }
 
+    /// Whether the caller of a gRPC call may wait for its answer as long as it says itself. Something else must end a call
+    /// that says too much.
+    fn may_wait(&self) -> bool {
+        false
+    }
+
     /// What ends the exchange before its end. Asked once.
     fn take_guard(&mut self) -> Option<Guard> {
+        None
+    }
+
+    /// Told when an answer has begun whose end is not known: a WebSocket, or a body that is still to come. The head is as it
+    /// will be passed back, and what is returned is kept until the stream has ended.
+    fn opened(&mut self, _guard: Option<&Guard>, _answer: &mut Parts) -> Option<Kept> {
         None
     }
 

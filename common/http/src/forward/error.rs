@@ -97,7 +97,7 @@ impl ForwardError {
             Self::TooLarge { .. } => "too_large",
             Self::UpstreamUnavailable { .. } | Self::UpstreamProtocol { .. } => "upstream_unavailable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
-            Self::Busy { .. } => "busy",
+            Self::Busy { .. } | Self::Ended(Ending::Shutdown) => "busy",
         }
     }
 
@@ -108,11 +108,11 @@ impl ForwardError {
             Self::Malformed(_) | Self::Address(_) | Self::ClientAborted | Self::UpgradeNotAllowed(_) => {
                 StatusCode::BAD_REQUEST
             }
-            Self::Ended(_) => StatusCode::UNAUTHORIZED,
+            Self::Ended(Ending::Expired | Ending::Revoked) => StatusCode::UNAUTHORIZED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UpstreamUnavailable { .. } | Self::UpstreamProtocol { .. } => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy { .. } | Self::Ended(Ending::Shutdown) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

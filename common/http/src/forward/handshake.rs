@@ -23,9 +23,9 @@ impl<P: Cleared> Forwarder<P> {
         say_upgrade(&mut head.headers);
         let (body, _) = Outgoing::new(Body::empty(), None, None);
         let answer = self.lanes.http1().request(Request::from_parts(head, body));
-        let mut answer = self.wait(&cleared, &mut leash, answer).await?;
+        let mut answer = self.wait(&cleared, self.answer_timeout, &mut leash, answer).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return accept(answer, &cleared, leash);
+            return accept(answer, &mut cleared, leash);
         }
         if !upgrade::is_websocket(answer.headers()) {
             return Err(ForwardError::protocol(cleared.upstream()));
@@ -35,11 +35,14 @@ impl<P: Cleared> Forwarder<P> {
             upgraded.map_err(|_| ForwardError::timeout(cleared.upstream(), TimeoutStage::Answer))?;
         let upgraded = upgraded.map_err(|_| ForwardError::protocol(cleared.upstream()))?;
         let (mut head, _) = answer.into_parts();
-        clean(&mut head.headers, &cleared);
+        clean(&mut head.headers, &mut cleared);
         head.headers.remove(header::CONTENT_LENGTH);
         say_upgrade(&mut head.headers);
         head.extensions.clear();
-        head.extensions.insert(Tunnel::new(upgraded, leash.guard.take(), cleared.tunnel_terms()).pack());
+        let guard = leash.guard.take();
+        let kept = cleared.opened(guard.as_ref(), &mut head);
+        let tunnel = Tunnel::new(upgraded, guard, cleared.tunnel_terms()).keeping(kept);
+        head.extensions.insert(tunnel.pack());
         Ok(Response::from_parts(head, Body::empty()))
     }
 }

@@ -11,6 +11,7 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::upload::Upload;
 use crate::body::{Body, BodyError};
+use crate::streams::{Ending, View};
 
 /// What may stay of a request's trailers. They arrive after the decision.
 pub type TrailerFilter = fn(&mut HeaderMap);
@@ -24,6 +25,9 @@ pub(super) struct Outgoing {
     /// Without one, trailers are not sent on.
     trailers: Option<TrailerFilter>,
     upload: Option<Arc<Upload>>,
+    /// Of the exchange that it belongs to. Whoever reads the answer looks as well, but a client that does not read it would
+    /// have nobody look.
+    view: Option<View>,
 }
 
 impl Outgoing {
@@ -34,7 +38,19 @@ impl Outgoing {
         trailers: Option<TrailerFilter>,
     ) -> (Self, Option<Arc<Upload>>) {
         let upload = (!body.is_end_stream()).then(Arc::<Upload>::default);
-        (Self { body, sent: 0, limit, trailers, upload: upload.clone() }, upload)
+        (Self { body, sent: 0, limit, trailers, upload: upload.clone(), view: None }, upload)
+    }
+
+    /// The same, ending with the right to the exchange.
+    pub(super) fn seen_by(mut self, view: Option<View>) -> Self {
+        self.view = view;
+        self
+    }
+
+    /// Whether the right to send it has ended. The first frame follows a look at the time.
+    fn over(&mut self) -> Option<Ending> {
+        let first = self.sent == 0;
+        self.view.as_mut().and_then(if first { View::revoked } else { View::over })
     }
 
     fn admit(&mut self, data: Bytes) -> Result<Frame<Bytes>, BodyError> {
@@ -80,6 +96,9 @@ impl http_body::Body for Outgoing {
             self.end();
             return Poll::Ready(None);
         };
+        if let Some(ending) = self.over() {
+            return Poll::Ready(Some(Err(BodyError::Ended(ending))));
+        }
         if let Some(upload) = &self.upload {
             upload.sent();
         }

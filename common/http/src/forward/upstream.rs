@@ -63,7 +63,7 @@ impl Upstream {
     }
 
     /// The value of `Host`: the authority without the scheme's default port.
-    pub(super) const fn host(&self) -> &HeaderValue {
+    pub const fn host(&self) -> &HeaderValue {
         &self.host
     }
 

@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use symbolon_daemon::Lifecycle;
+use symbolon_daemon::{Ended, Lifecycle};
 use symbolon_http::Body;
 use symbolon_http::forward::ForwardOptions;
 use symbolon_http::server::Limits;
@@ -184,6 +184,48 @@ async fn at_its_deadline_a_grpc_answer_ends_with_status_16_and_its_upload_too() 
     assert!(soon("the end", body.frame()).await.is_none());
     soon("the upload to end", writer.closed()).await;
     assert!(streams.is_empty());
+}
+
+#[tokio::test]
+async fn a_grpc_answer_that_goes_on_ends_with_status_14_before_the_drain_is_over() {
+    let (others, life) = (lifecycle(), Lifecycle::new(Duration::from_secs(3)));
+    let held = Some((Streams::new(&life), None));
+    let address = echo(&others, "application/grpc");
+    let front = proxy(&life, &http2(), Pass { held, ..Pass::to(address) });
+    let mut sender = connect(&others, front).await;
+    let (writer, answer) = post(&mut sender, "/").await;
+    let mut body = answer.into_body();
+    writer.send(text("one")).await.unwrap();
+    assert_eq!(data(&mut body).await, "one");
+    life.shutdown();
+    let (ended, end) = tokio::join!(life.run(), trailers(&mut body));
+    assert_eq!(
+        (&end["grpc-status"], &end["grpc-message"]),
+        (&"14".parse().unwrap(), &"shutdown".parse().unwrap())
+    );
+    assert_eq!(ended, Ended::Drained);
+}
+
+/// What comes of a gRPC call with this time limit whose answer never begins.
+async fn unanswered(options: ForwardOptions, held: Option<Duration>, timeout: &str) -> u16 {
+    let lifecycle = lifecycle();
+    let address = serve(Limits::default(), &lifecycle, |_: Request<Body>| std::future::pending());
+    let held = held.map(|within| (Streams::new(&lifecycle), Some(within)));
+    let front = proxy(&lifecycle, &options, Pass { held, ..Pass::to(address) });
+    let mut sender = connect(&lifecycle, front).await;
+    let (_writer, frames) = mpsc::channel(1);
+    let call = Request::post("http://front.example/a").header("content-type", "application/grpc");
+    let call = call.header("grpc-timeout", timeout).body(Written(frames)).unwrap();
+    soon("an answer", sender.send_request(call)).await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_grpc_call_waits_as_long_as_it_says_but_not_beyond_its_right() {
+    assert_eq!(unanswered(http2(), None, "300m").await, 504, "less than usual");
+    let hasty = || ForwardOptions { answer_timeout: Duration::from_millis(300), ..http2() };
+    assert_eq!(unanswered(hasty(), None, "1H").await, 504, "a stranger cannot ask for more");
+    let right = Some(Duration::from_millis(900));
+    assert_eq!(unanswered(hasty(), right, "1H").await, 401, "a holder waits until its right ends");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,6 +14,7 @@ use symbolon_http::server::Limits;
 use symbolon_http::streams::Streams;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
 use crate::http2::{connect, http2, post, request, text};
 use crate::raw::{Raw, status};
@@ -24,13 +26,18 @@ const POST: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r
 /// What an upstream received of a request: its pieces, then how it ended.
 type Received = mpsc::UnboundedReceiver<Result<Bytes, &'static str>>;
 
-/// An upstream that reads all it is sent, and answers at once or, if `late`, only when that has ended.
+/// More than the windows of HTTP/2 hold.
+const FLOOD: usize = 32 << 20;
+
+/// An upstream that reads all it is sent, and answers at once or, if `late`, only when that has ended. It has much to say
+/// at `/flood`.
 fn reader(lifecycle: &Lifecycle, late: bool) -> (SocketAddr, Received) {
     let (tell, received) = mpsc::unbounded_channel();
     let tasks = lifecycle.clone();
     let address = serve(Limits::default(), lifecycle, move |request: Request<Body>| {
         let (tell, tasks, ended) = (tell.clone(), tasks.clone(), Arc::new(Semaphore::new(0)));
         let end = Arc::clone(&ended);
+        let flood = request.uri().path() == "/flood";
         // Not in the handler: it would be dropped with its stream, and tell nothing.
         tasks.spawn_background("upload", async move {
             let mut body = request.into_body();
@@ -48,7 +55,7 @@ fn reader(lifecycle: &Lifecycle, late: bool) -> (SocketAddr, Received) {
             if late {
                 drop(ended.acquire().await);
             }
-            Response::new(Body::from("ok"))
+            Response::new(if flood { Body::from(vec![0; FLOOD]) } else { Body::from("ok") })
         }
     });
     (address, received)
@@ -76,6 +83,22 @@ async fn a_revocation_ends_an_http2_upload_that_waits_for_its_answer() {
     assert!(answer.into_body().collect().await.unwrap().to_bytes().starts_with(b"revoked"));
     soon("the client to notice", writer.closed()).await;
     assert!(streams.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_cannot_send_after_its_end() {
+    let lifecycle = lifecycle();
+    let streams = Streams::new(&lifecycle);
+    let (address, mut received) = reader(&lifecycle, false);
+    let held = Some((streams, Some(Duration::from_millis(800))));
+    let front = proxy(&lifecycle, &http2(), Pass { held, ..Pass::to(address) });
+    let mut sender = connect(&lifecycle, front).await;
+    let (writer, unread) = post(&mut sender, "/flood").await;
+    let begun = Instant::now();
+    soon("the upload to be cut", async { while writer.send(text("x")).await.is_ok() {} }).await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    while next(&mut received).await.is_ok() {}
+    drop(unread);
 }
 
 #[tokio::test]

@@ -140,11 +140,15 @@ impl Cleared for Pass {
         Some(streams.register(Arc::new("holder"), deadline))
     }
 
+    fn may_wait(&self) -> bool {
+        self.held.is_some()
+    }
+
     fn tunnel_terms(&mut self) -> Terms {
         Terms { idle_timeout: self.tunnel_idle, observer: None }
     }
 
-    fn edit_response(&self, headers: &mut HeaderMap) {
+    fn edit_response(&mut self, headers: &mut HeaderMap) {
         headers.insert("x-edited", "yes".parse().unwrap());
     }
 }
