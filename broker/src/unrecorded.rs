@@ -54,7 +54,16 @@ impl Stranger {
     /// What there is to say about a refusal.
     pub(crate) fn new(id: DecisionId, source: Option<IpAddr>, refusal: &Refusal, now: Timestamp) -> Self {
         let detail = crate::error_chain(refusal).chars().take(MAX_DETAIL).collect();
-        Self { id, time: now, source, stage: refusal.stage(), reason: face(refusal).reason, detail }
+        // What a form says of subjects and targets is read before anybody is attested.
+        let stage = match refusal.stage() {
+            StageName::Subject
+            | StageName::Actor
+            | StageName::Target
+            | StageName::Policy
+            | StageName::Token => StageName::Received,
+            stage @ (StageName::Received | StageName::Evidence | StageName::Caller) => stage,
+        };
+        Self { id, time: now, source, stage, reason: face(refusal).reason, detail }
     }
 }
 

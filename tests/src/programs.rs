@@ -15,6 +15,10 @@ use crate::refusals;
 
 const START: Duration = Duration::from_secs(20);
 
+/// Attests local processes by their user.
+const LOCAL: &str =
+    "trust_providers: [{ name: local, unix: {}, workload: '\"local/uid/\" + string(attested.uid)' }]\n";
+
 /// A gateway under test.
 #[derive(Debug)]
 pub struct Gateway {
@@ -127,12 +131,13 @@ impl Broker {
         fs::write(path.join("sealing-key"), crate::issuer::encode(&[7; 32])).unwrap();
         let (address, admin) = (free_address(), free_address());
         let url = format!("http://{address}");
+        let has_providers = rest.lines().any(|line| line.starts_with("trust_providers:"));
+        let providers = if has_providers { "" } else { LOCAL };
         let config = format!(
             "issuer: {url}\ntrust_domain: test.example\n\
              listen: {{ public: \"{address}\", admin: \"{admin}\", admin_socket: {{folder}}/admin.sock, socket: {{folder}}/attest.sock }}\n\
              store: {{ sqlite: {{folder}}/broker.db, sealing_key: \"${{file:{{folder}}/sealing-key}}\" }}\n\
-             trust_providers: [{{ name: local, unix: {{}}, workload: '\"local/uid/\" + string(attested.uid)' }}]\n\
-             clients: [{section}]\n\
+             {providers}clients: [{section}]\n\
              policies: {{folder}}/policies\n\
              resources:\n\
              \x20 - {{ name: notes, audience: \"https://notes.test\", scopes: [\"notes:read\", \"notes:write\"], default_scopes: [\"notes:read\"], binding: bearer_allowed }}\n\

@@ -31,8 +31,11 @@ pub(crate) fn note(place: &Place, answer: &Answer) {
         return;
     }
     let id = answer.text("decision_id");
-    if let Some(reason) = reason(answer) {
-        log(&id, &reason);
+    let reason = reason(answer).unwrap_or_default();
+    log(&id, &reason);
+    // An answer that the store did not take in time was not given; the store may take it later, whatever it was.
+    if reason == "store_unavailable" {
+        return;
     }
     if !id.is_empty() {
         let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);

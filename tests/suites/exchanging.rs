@@ -4,6 +4,7 @@
 mod actors;
 mod confirmed;
 mod endpoints;
+mod explained;
 mod inspecting;
 mod opaque;
 mod opaque_outages;

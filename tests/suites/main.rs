@@ -16,6 +16,7 @@ mod jwks_outage;
 mod keycloak;
 mod policies;
 mod readme;
+mod refused;
 mod revoking;
 mod rotation;
 mod scripts;

@@ -23,10 +23,9 @@ pub(super) fn document(stranger: &Stranger) -> DecisionDocument {
 
 fn stages(stranger: &Stranger) -> Vec<Stage> {
     let mut outcome = StageOutcome::Passed;
-    let shown = StageName::ALL.into_iter().filter(|name| {
-        // These belong to an exchange, which nobody asked for who was not attested.
-        !matches!(name, StageName::Subject | StageName::Actor) || *name == stranger.stage
-    });
+    // Those of an exchange are left out: whether it would have been one, nobody knows.
+    let of_exchange = |name: &StageName| matches!(name, StageName::Subject | StageName::Actor);
+    let shown = StageName::ALL.into_iter().filter(|name| !of_exchange(name));
     shown
         .map(|name| {
             let stops = name == stranger.stage;
