@@ -1,4 +1,4 @@
-//! The operator's Unix socket: `GET /v1/decisions/{id}`, for our own user and root.
+//! The operator's Unix socket: `GET /v1/decisions` and `/v1/decisions/{id}`, for our own user and root.
 //! Not here: health and metrics, which are on the admin TCP port.
 
 use std::future::Future;
@@ -16,12 +16,24 @@ use crate::decisions::Rejected;
 use crate::house::House;
 use crate::trail::Trail;
 
+/// The most rejections in one list.
+const MAX_LISTED: usize = 200;
+
 /// Answers operators.
 #[derive(Debug, Clone)]
 pub struct Operators {
     trail: Arc<Trail>,
     house: Arc<ArcSwap<House>>,
     own: u32,
+}
+
+/// What an operator wants to see.
+#[derive(Debug)]
+enum Asked {
+    /// One rejection, explained.
+    One(Box<Rejected>),
+    /// The last ones.
+    List,
 }
 
 impl Operators {
@@ -31,28 +43,41 @@ impl Operators {
         Self { trail, house, own: rustix::process::getuid().as_raw() }
     }
 
-    fn find(&self, request: &Request<Body>) -> Result<Rejected, (StatusCode, &'static str)> {
+    fn asked(&self, request: &Request<Body>) -> Result<Asked, (StatusCode, &'static str)> {
         let refuse = |status, message| Err((status, message));
         if !self.knows(request) {
             return refuse(StatusCode::FORBIDDEN, "only for the gateway's own user and root\n");
         }
-        let id = request.uri().path().strip_prefix(DECISIONS).and_then(|rest| rest.strip_prefix('/'));
-        let Some(id) = id else { return refuse(StatusCode::NOT_FOUND, "not found\n") };
+        let Some(rest) = request.uri().path().strip_prefix(DECISIONS) else {
+            return refuse(StatusCode::NOT_FOUND, "not found\n");
+        };
+        let id = rest.strip_prefix('/');
+        if id.is_none() && !rest.is_empty() {
+            return refuse(StatusCode::NOT_FOUND, "not found\n");
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return refuse(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
         }
+        let Some(id) = id else { return Ok(Asked::List) };
         let Ok(id) = DecisionId::parse(id) else {
             return refuse(StatusCode::BAD_REQUEST, "not a decision id\n");
         };
-        let found = self.trail.recent().find(&id);
-        found.map_or_else(|| refuse(StatusCode::NOT_FOUND, "no recent rejection has this id\n"), Ok)
+        match self.trail.recent().find(&id) {
+            Some(found) => Ok(Asked::One(Box::new(found))),
+            None => refuse(StatusCode::NOT_FOUND, "no recent rejection has this id\n"),
+        }
     }
 
-    /// Explaining takes longer than a thread that serves requests has.
-    async fn explain(&self, found: Rejected) -> Response<Body> {
-        let house = self.house.load_full();
-        let written =
-            tokio::task::spawn_blocking(move || serde_json::to_vec(&found.document(&house.policies)));
+    async fn answer(&self, asked: Asked) -> Response<Body> {
+        let (house, trail) = (self.house.load_full(), Arc::clone(&self.trail));
+        // Explaining takes longer than a thread that serves requests has.
+        let written = tokio::task::spawn_blocking(move || match asked {
+            Asked::One(found) => serde_json::to_vec(&found.document(&house.policies)),
+            Asked::List => {
+                let last = trail.recent().last(MAX_LISTED);
+                serde_json::to_vec(&last.iter().map(Rejected::brief).collect::<Vec<_>>())
+            }
+        });
         match written.await {
             Ok(Ok(body)) => answer(StatusCode::OK, "application/json", body.into()),
             Ok(Err(_)) | Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the decision cannot be shown\n"),
@@ -73,8 +98,8 @@ impl Handler for Operators {
     fn handle(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + 'static {
         let operators = self.clone();
         async move {
-            match operators.find(&request) {
-                Ok(found) => operators.explain(found).await,
+            match operators.asked(&request) {
+                Ok(asked) => operators.answer(asked).await,
                 Err((status, message)) => text(status, message),
             }
         }

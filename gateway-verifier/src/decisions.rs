@@ -58,6 +58,18 @@ impl Recent {
         kept.push_back(rejected);
     }
 
+    /// The last rejections, newest first by the second.
+    #[must_use]
+    pub fn last(&self, limit: usize) -> Vec<Rejected> {
+        let mut all = Vec::new();
+        for kept in [&self.callers, &self.strangers] {
+            all.extend(kept.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().take(limit).cloned());
+        }
+        all.sort_by_key(|rejected| std::cmp::Reverse(rejected.at.time));
+        all.truncate(limit);
+        all
+    }
+
     /// The rejection with this id, if it is still known.
     #[must_use]
     pub fn find(&self, id: &DecisionId) -> Option<Rejected> {
@@ -103,6 +115,7 @@ mod tests {
         assert!(recent.find(&rejected(0).at.id).is_none());
         assert!(recent.find(&rejected(1).at.id).is_some());
         assert!(recent.find(&rejected(kept).at.id).is_some());
+        assert_eq!((recent.last(KEPT + 1).len(), recent.last(7).len()), (KEPT, 7));
     }
 
     #[test]

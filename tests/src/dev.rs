@@ -2,6 +2,7 @@
 //! Not here: what it promises (`suites/dev.rs`).
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +11,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+use crate::http::Place;
 use crate::process::{Process, binaries, binary, wait_for};
+use crate::refusals::Witness;
 
 const START: Duration = Duration::from_secs(30);
 
@@ -60,19 +63,25 @@ impl Dev {
         })
         .await;
         let state_dir = ready["state_dir"].as_str().unwrap().into();
-        Self { ready, state_dir, process, log_folder: None }
+        let mut dev = Self { ready, state_dir, process, log_folder: None };
+        let broker = [Place::Tcp(dev.address("broker.url")), Place::Unix(dev.file("attest.sock"))];
+        dev.process.explains(Witness::new(dev.file("admin.sock"), broker));
+        let gateway = [Place::Tcp(dev.address("gateway.url"))];
+        dev.process.explains(Witness::new(dev.file("gateway-admin.sock"), gateway));
+        dev
     }
 
-    /// The one that several suites share; nobody may change its policies or stop it.
+    /// The one that several suites share; nobody may change its policies or stop it. It explains what it refused so far
+    /// whenever a test is done with it.
     ///
     /// # Panics
     /// If it does not become ready.
-    pub async fn shared() -> &'static Self {
+    pub async fn shared() -> Shared {
         static SHARED: OnceCell<Dev> = OnceCell::const_new();
         // A static is never dropped, so its log goes where the next run overwrites it.
         let folder = binaries().join("symbolon-e2e");
         std::fs::create_dir_all(&folder).unwrap();
-        SHARED.get_or_init(|| Self::start_in(&folder, None)).await
+        Shared(SHARED.get_or_init(|| Self::start_in(&folder, None)).await)
     }
 
     /// A text of the ready object, by its path: `broker.url`.
@@ -98,5 +107,31 @@ impl Dev {
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.state_dir.join(Path::new(name))
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        self.process.assert_explained();
+    }
+}
+
+/// A test's hold on the one that several share.
+#[derive(Debug)]
+pub struct Shared(&'static Dev);
+
+impl Deref for Shared {
+    type Target = Dev;
+
+    fn deref(&self) -> &Dev {
+        self.0
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.process.testify();
+        }
     }
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
+use crate::refusals::Witness;
+
 const POLL: Duration = Duration::from_millis(3);
 const STOP: Duration = Duration::from_secs(10);
 
@@ -56,6 +58,7 @@ pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
+    witnesses: Vec<Witness>,
 }
 
 impl Process {
@@ -68,7 +71,7 @@ impl Process {
         let log = folder.join(format!("{name}.log"));
         let output = File::create(&log).unwrap();
         command.stdin(Stdio::null()).stderr(output.try_clone().unwrap()).stdout(output);
-        Self { name: name.to_owned(), child: spawn(command), log }
+        Self { name: name.to_owned(), child: spawn(command), log, witnesses: Vec::new() }
     }
 
     /// Starts one of our programs with a configuration.
@@ -80,6 +83,31 @@ impl Process {
         let mut command = Command::new(binary(name));
         command.env_clear().arg(verb).arg("--config").arg(config).arg("--exit-with-parent");
         Self::start(name, command, config.parent().unwrap())
+    }
+
+    /// From now on everything that this witness knows of is explained before the process ends.
+    pub fn explains(&mut self, witness: Witness) {
+        self.witnesses.push(witness);
+    }
+
+    /// Fails the test if the process lives and cannot explain what it refused.
+    ///
+    /// # Panics
+    /// If something is not explained, unless the test has failed already.
+    pub fn assert_explained(&mut self) {
+        if std::thread::panicking() || self.witnesses.is_empty() || !self.is_running() {
+            return;
+        }
+        self.testify();
+    }
+
+    /// The same for a process that is known to live.
+    pub(crate) fn testify(&self) {
+        for witness in &self.witnesses {
+            if let Err(unexplained) = witness.testify() {
+                panic!("{} refused what it cannot explain:\n{unexplained}", self.name);
+            }
+        }
     }
 
     /// Its process id.
@@ -102,17 +130,20 @@ impl Process {
     /// Ends it at once, as `kill -9` does.
     ///
     /// # Panics
-    /// If it cannot be waited for.
+    /// If it cannot be waited for, or cannot explain what it refused.
     pub fn kill(&mut self) {
+        self.assert_explained();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.witnesses.iter().for_each(Witness::forget);
     }
 
     /// Asks it to end, waits until it has, and returns its exit code.
     ///
     /// # Panics
-    /// If it does not end in time.
+    /// If it does not end in time, or cannot explain what it refused.
     pub async fn stop(&mut self, signal: Signal) -> Option<i32> {
+        self.assert_explained();
         if self.is_running() {
             self.signal(signal);
         }

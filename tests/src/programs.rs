@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::http::{Call, Place};
 use crate::machine::{free_address, uid};
 use crate::process::{Process, wait_for};
-use crate::refusals;
+use crate::refusals::Witness;
 
 const START: Duration = Duration::from_secs(20);
 
@@ -53,7 +53,7 @@ impl Gateway {
              origins: [\"http://{address}\"]\naudit: {{ file: {{folder}}/audit.jsonl }}\n{keys}{rest}"
         );
         let path = write_config(folder.path(), "gateway.yaml", &config);
-        let process = Process::program("symbolon-gateway", "serve", &path);
+        let process = gateway_process(&path, address);
         let mut gateway = Self { address, admin, folder, process };
         alive(&mut gateway.process, admin).await;
         gateway
@@ -64,9 +64,7 @@ impl Gateway {
     /// # Panics
     /// If it does not start.
     pub async fn restart(&mut self) {
-        refusals::forget(&[Place::Tcp(self.address)]);
-        self.process =
-            Process::program("symbolon-gateway", "serve", &self.folder.path().join("gateway.yaml"));
+        self.process = gateway_process(&self.folder.path().join("gateway.yaml"), self.address);
         alive(&mut self.process, self.admin).await;
     }
 
@@ -81,9 +79,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        let admin = self.folder.path().join("admin.sock");
-        let is_running = self.process.is_running();
-        refusals::assert_explained("symbolon-gateway", is_running, &[Place::Tcp(self.address)], &admin);
+        self.process.assert_explained();
     }
 }
 
@@ -144,7 +140,7 @@ impl Broker {
              \x20 - {{ name: orders, audience: \"https://orders.test\", scopes: [\"orders:read\"], default_scopes: [\"orders:read\"], binding: dpop }}\n{rest}"
         );
         let config = write_config(path, "broker.yaml", &config);
-        let process = Process::program("symbolon-broker", "serve", &config);
+        let process = broker_process(&config, address);
         let mut broker = Self { url, address, admin, folder, process };
         alive(&mut broker.process, admin).await;
         ready(admin).await;
@@ -156,8 +152,7 @@ impl Broker {
     /// # Panics
     /// If it does not start.
     pub async fn restart(&mut self) {
-        refusals::forget(&self.places());
-        self.process = Process::program("symbolon-broker", "serve", &self.folder.path().join("broker.yaml"));
+        self.process = broker_process(&self.folder.path().join("broker.yaml"), self.address);
         alive(&mut self.process, self.admin).await;
         ready(self.admin).await;
     }
@@ -183,8 +178,7 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let is_running = self.process.is_running();
-        refusals::assert_explained("symbolon-broker", is_running, &self.places(), &self.admin_socket());
+        self.process.assert_explained();
     }
 }
 
@@ -220,6 +214,19 @@ impl Sidecar {
         ready(admin).await;
         sidecar
     }
+}
+
+fn gateway_process(config: &Path, address: SocketAddr) -> Process {
+    let mut process = Process::program("symbolon-gateway", "serve", config);
+    process.explains(Witness::new(config.with_file_name("admin.sock"), [Place::Tcp(address)]));
+    process
+}
+
+fn broker_process(config: &Path, address: SocketAddr) -> Process {
+    let mut process = Process::program("symbolon-broker", "serve", config);
+    let places = [Place::Tcp(address), Place::Unix(config.with_file_name("attest.sock"))];
+    process.explains(Witness::new(config.with_file_name("admin.sock"), places));
+    process
 }
 
 fn policies(client_id: &str) -> String {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::http::{Answer, Place};
 
 /// How long an explanation may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The most decisions of a broker that are looked at beside those that were seen on the wire.
+/// The most decisions of a program that are looked at beside those that were seen on the wire.
 const RECENT: usize = 200;
 /// The latest refusals at one place that are asked about: a program remembers 1024 that are on no record.
 const LATEST: usize = 500;
@@ -63,8 +63,7 @@ fn log(id: &str, reason: &str) {
     }
 }
 
-/// Forgets what a program refused that begins anew: what it had in memory is gone with it.
-pub(crate) fn forget(places: &[Place]) {
+fn forget(places: &[Place]) {
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     for place in places {
         seen.remove(place);
@@ -92,7 +91,7 @@ pub fn explained(places: &[Place], admin: &Path) -> Result<usize, String> {
     if unexplained.is_empty() { Ok(ids.len()) } else { Err(unexplained) }
 }
 
-/// What a broker did not allow, whoever asked. A gateway has no such list.
+/// What a program did not allow, whoever asked: clients that are not ours, too.
 fn recent(admin: &Path) -> Vec<String> {
     let listed = ask(admin, &format!("/v1/decisions?limit={RECENT}")).unwrap_or_default();
     let of = |decision: &Value| {
@@ -153,13 +152,30 @@ fn ask(admin: &Path, path: &str) -> Result<Value, String> {
     serde_json::from_str(body).map_err(|error| format!("{error}: {body}"))
 }
 
-/// Fails the test of a program that ends without having explained what it refused.
-pub(crate) fn assert_explained(name: &str, is_running: bool, places: &[Place], admin: &Path) {
-    // A test that has failed already, or that killed its program, is not asked for more.
-    if std::thread::panicking() || !is_running {
-        return;
+/// Who answers for what a program refused.
+#[derive(Debug)]
+pub struct Witness {
+    places: Vec<Place>,
+    admin: PathBuf,
+}
+
+impl Witness {
+    /// The program with this admin socket, which answers others at these places.
+    #[must_use]
+    pub fn new(admin: PathBuf, places: impl Into<Vec<Place>>) -> Self {
+        Self { places: places.into(), admin }
     }
-    if let Err(unexplained) = explained(places, admin) {
-        panic!("{name} refused what it cannot explain:\n{unexplained}");
+
+    /// Asks the program about everything that it refused since it was asked last.
+    ///
+    /// # Errors
+    /// What was not explained, a line each.
+    pub fn testify(&self) -> Result<usize, String> {
+        explained(&self.places, &self.admin)
+    }
+
+    /// Forgets what the program refused: it begins anew, and what it had in memory is gone.
+    pub(crate) fn forget(&self) {
+        forget(&self.places);
     }
 }

@@ -16,8 +16,9 @@ use symbolon_proof::{ProofKey, ProofRequest};
 #[tokio::test]
 async fn josekit_verifies_our_tokens_from_our_key_set() {
     let dev = Dev::shared().await;
-    let token = token(dev).await;
-    let (payload, header) = josekit::jwt::decode_with_verifier(&token, &verifier(dev, &token).await).unwrap();
+    let token = token(&dev).await;
+    let (payload, header) =
+        josekit::jwt::decode_with_verifier(&token, &verifier(&dev, &token).await).unwrap();
     assert_eq!(header.token_type(), Some("at+jwt"));
     assert_eq!(header.algorithm(), Some("ES256"));
     assert_eq!(payload.issuer(), Some(dev.text("broker.url")));
@@ -30,8 +31,8 @@ async fn josekit_verifies_our_tokens_from_our_key_set() {
 #[tokio::test]
 async fn josekit_refuses_our_tokens_when_they_were_tampered_with() {
     let dev = Dev::shared().await;
-    let token = token(dev).await;
-    let verifier = verifier(dev, &token).await;
+    let token = token(&dev).await;
+    let verifier = verifier(&dev, &token).await;
     let parts: Vec<&str> = token.split('.').collect();
     let [header, payload, signature] = parts[..] else { panic!("three parts") };
     let mut claims: Value = serde_json::from_slice(&decode(payload)).unwrap();

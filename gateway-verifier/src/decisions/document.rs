@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use symbolon_identity::ReasonCode;
 use symbolon_wire::StageOutcome::{NotReached, Passed, Skipped, Stopped};
-use symbolon_wire::{Atom, DecisionDocument, NearMiss, Outcome, Stage};
+use symbolon_wire::{Atom, DecisionDocument, NearMiss, Outcome, RecentDecision, Stage};
 
 use super::Rejected;
 use super::explained::Explained;
@@ -38,7 +38,6 @@ impl Rejected {
         let mut explained = explained.unwrap_or_default();
         explained.near_misses.extend(self.comparison(route));
         let Explained { policies, forbids, near_misses, smallest_change, question } = explained;
-        let outcome = if code == ReasonCode::Denied { Outcome::Denied } else { Outcome::Refused };
         DecisionDocument {
             reason: Some(code),
             detail: self.rejection.notes().and_then(|notes| notes.detail.clone()),
@@ -55,8 +54,26 @@ impl Rejected {
                 "token": caller.map(|caller| token(caller)),
                 "policy": question,
             }),
-            ..DecisionDocument::new(self.at.id.clone(), self.at.time, outcome)
+            ..DecisionDocument::new(self.at.id.clone(), self.at.time, self.outcome())
         }
+    }
+
+    /// The rejection in a list.
+    #[must_use]
+    pub fn brief(&self) -> RecentDecision {
+        let question = self.rejection.denied().map(|denied| json!(denied.question));
+        RecentDecision {
+            id: self.at.id.clone(),
+            outcome: self.outcome(),
+            workload: self.rejection.caller().map(|caller| caller.id().to_owned()).unwrap_or_default(),
+            target: self.at.route.as_ref().map(|route| route.name.to_string()).unwrap_or_default(),
+            questions: question.into_iter().collect(),
+        }
+    }
+
+    /// Only policies deny; everything else refuses.
+    fn outcome(&self) -> Outcome {
+        if self.rejection.denied().is_some() { Outcome::Denied } else { Outcome::Refused }
     }
 
     /// What a check of our own compared.

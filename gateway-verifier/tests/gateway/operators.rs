@@ -1,7 +1,7 @@
 //! What operators see: explanations, the audit file, metrics, reloads.
 
 use symbolon_identity::ReasonCode;
-use symbolon_wire::DecisionDocument;
+use symbolon_wire::{DecisionDocument, Outcome, RecentDecision};
 
 use crate::harness::wire::{Answer, ask, ask_socket};
 use crate::harness::{Twist, World};
@@ -63,12 +63,32 @@ async fn what_is_kept_of_a_rejection_is_short_and_harmless_on_a_terminal() {
 }
 
 #[tokio::test]
+async fn the_last_rejections_are_listed_for_operators_with_or_without_a_caller() {
+    let world = World::start().await;
+    let token = world.mint().with("aud", "https://reports.internal").sign();
+    let known = world.call("GET", "/orders/7", &token).await;
+    let stranger = world.send("GET", "/orders/7", "").await;
+    let list: Vec<RecentDecision> =
+        serde_json::from_value(ask_socket(&world.socket(), "/v1/decisions").await.json()).unwrap();
+    let workload = |answer: &Answer| {
+        let id = answer.json()["decision_id"].clone();
+        list.iter().find(|one| one.id.as_str() == id).map(|one| one.workload.as_str())
+    };
+    assert_eq!(
+        (list.len(), workload(&known), workload(&stranger)),
+        (2, Some("spiffe://example.com/shop"), Some(""))
+    );
+    assert!(list.iter().all(|one| one.outcome == Outcome::Refused && one.target == "orders"), "{list:?}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn the_admin_socket_answers_nothing_else() {
     let world = World::start().await;
     for (target, status) in [
         ("/", 404),
         ("/metrics", 404),
-        ("/v1/decisions", 404),
+        ("/v1/decisionsx", 404),
         ("/v1/decisions/", 400),
         ("/v1/decisions/x", 400),
         ("/v1/decisions/g-00000000000000000000000000", 404),

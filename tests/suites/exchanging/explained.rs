@@ -81,3 +81,14 @@ async fn a_denied_exchange_shows_its_subject_and_its_actors() {
     assert_eq!((&document["outcome"], steps(&document)), (&json!("denied"), until("policy")), "{document:#}");
     assert_eq!(document["forbids"][0]["policy"], "not-the-write-of-deep", "{document:#}");
 }
+
+#[tokio::test]
+async fn who_may_not_pass_a_token_on_is_shown_the_permit_that_names_who_may() {
+    let exchanging = Exchanging::start().await;
+    let subject = exchanging.front_token().await;
+    let document = explain(&exchanging, &exchanging.pass_on(1, &subject, BACK).await).await;
+    assert_eq!((&document["outcome"], steps(&document)), (&json!("refused"), until("subject")));
+    let nearest = &document["near_misses"][0];
+    assert_eq!(nearest["policy"], "middle-operates-front", "{document:#}");
+    assert_eq!(nearest["failed"][0]["actual"], "\"second\"", "{document:#}");
+}

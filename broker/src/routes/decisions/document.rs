@@ -2,7 +2,8 @@
 //! Not here: who may read it.
 
 use serde_json::{Value, json};
-use symbolon_policies::{Condition, ExplainedPolicy, Explanation, Question, Verdict};
+use symbolon_identity::ReasonCode;
+use symbolon_policies::{Action, Condition, ExplainedPolicy, Explanation, Question, Verdict};
 use symbolon_wire::{Atom, DecisionDocument, NearMiss, Outcome, RecentDecision};
 
 use super::sources::Source;
@@ -36,15 +37,22 @@ pub(super) fn of(record: &DecisionRecord, policies: &CurrentSet) -> DecisionDocu
     document
 }
 
-/// The questions of a denial that the policies in force now deny, explained.
+/// The questions of a denial that the policies in force now deny, explained. Who may not present a token is refused
+/// because policies say of none of its audiences that the caller operates it.
 pub(super) fn denied<'a>(
     record: &'a DecisionRecord,
     policies: &CurrentSet,
 ) -> Vec<(&'a Question, Explanation)> {
-    if record.outcome != Outcome::Denied {
-        return Vec::new();
-    }
-    let explained = record.questions.iter().map(|question| (question, policies.set().explain(question)));
+    let is_about = |question: &&Question| match record.outcome {
+        Outcome::Allowed => false,
+        Outcome::Denied => true,
+        Outcome::Refused => {
+            record.reason == Some(ReasonCode::SubjectNotAddressed)
+                && matches!(question.action, Action::Operate { .. })
+        }
+    };
+    let questions = record.questions.iter().filter(is_about);
+    let explained = questions.map(|question| (question, policies.set().explain(question)));
     explained.filter(|(_, explanation)| !explanation.permitted).collect()
 }
 
