@@ -26,6 +26,7 @@ use crate::limits::Gate;
 use crate::metrics::{IntrospectionMetrics, KeyMetrics, PolicyMetrics, TokenMetrics};
 use crate::mint::Mint;
 use crate::own_tokens::OwnTokens;
+use crate::pins::Pins;
 use crate::plan::{Plan, surroundings};
 use crate::policies::Policies;
 use crate::proofs::Proofs;
@@ -226,7 +227,13 @@ impl Service {
         let evidence = blueprint.issuer_settings(&ours)?;
         let clients = blueprint.clients();
         let issuers = foundation.issuers(folder.clone(), evidence, &client)?;
-        let attestors = Arc::new(blueprint.build(&issuers, &ours)?);
+        let pins = Arc::new(Pins {
+            store: Arc::clone(&foundation.store),
+            ledger: foundation.ledger.clone(),
+            revocations: Arc::clone(&foundation.revocations),
+        });
+        let attestors = Arc::new(blueprint.build(&issuers, &ours, Some(&pins))?);
+        foundation.follow_pods(&attestors, &pins);
         let resources = Arc::new(resources.of_issuer(issuer)?);
         let ourselves = Audience::parse(issuer.as_str())?;
         // In a folder of their own: an issuer of subjects may have the name of a trust provider.

@@ -5,6 +5,7 @@
 mod attested;
 mod blueprint;
 mod clients;
+mod kubernetes;
 mod mapping;
 mod oidc;
 mod unix;
@@ -12,9 +13,11 @@ mod unix;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use symbolon_http::server::ConnectionInfo;
 use symbolon_identity::{ProviderName, Timestamp};
+use symbolon_issuers::Issuer;
 
 use crate::grants::{Credential, PresentedClient};
 use crate::proofs::ProvedKey;
@@ -22,6 +25,7 @@ use crate::refusal::Refusal;
 
 pub(crate) use attested::{Attested, Method, language};
 pub(crate) use blueprint::{Blueprint, BlueprintError, Surroundings};
+pub(crate) use kubernetes::{ClusterError, Confirmer, PodError, PodEvent};
 pub(crate) use mapping::MappingError;
 pub(crate) use unix::{DigestError, ProcessError};
 
@@ -57,6 +61,11 @@ pub(crate) trait Attestor: Debug + Send + Sync {
     /// Whether evidence like this is for it to check. It decides by kind and exact issuer only; nothing is proven yet.
     fn is_for(&self, evidence: &Evidence<'_>) -> bool;
 
+    /// The issuer whose keys its evidence is signed with, if others may have the same name.
+    fn keys(&self) -> Option<&Issuer> {
+        None
+    }
+
     /// Checks the evidence.
     fn attest<'a>(&'a self, evidence: Evidence<'a>, now: Timestamp) -> AttestFuture<'a>;
 }
@@ -76,9 +85,15 @@ pub(crate) struct Evidence<'a> {
 #[derive(Debug)]
 pub(crate) struct Attestors {
     all: Vec<Box<dyn Attestor>>,
+    confirmers: Vec<Arc<Confirmer>>,
 }
 
 impl Attestors {
+    /// Those who ask clusters, to be kept up to date.
+    pub(crate) fn confirmers(&self) -> &[Arc<Confirmer>] {
+        &self.confirmers
+    }
+
     /// Attests a caller by the one attestor that its evidence is for.
     ///
     /// # Errors
@@ -91,7 +106,7 @@ impl Attestors {
         now: Timestamp,
     ) -> Result<Attested, Unattested> {
         let evidence = Evidence { credential: &client.credential, connection, key };
-        let attestor = self.choose(&evidence, client.provider.as_deref())?;
+        let attestor = self.choose(&evidence, client.provider.as_deref(), now)?;
         let attested = attestor.attest(evidence, now).await?;
         match &client.unverified_id {
             Some(claimed) if !attested.is_called(claimed) => Err(Refusal::ClientMismatch.into()),
@@ -100,15 +115,62 @@ impl Attestors {
     }
 
     /// The caller's choice of a provider narrows down; it never brings in one that the evidence is not for.
-    fn choose(&self, evidence: &Evidence<'_>, named: Option<&str>) -> Result<&dyn Attestor, Refusal> {
-        let mut fitting = self.all.iter().filter(|attestor| {
-            attestor.is_for(evidence) && named.is_none_or(|name| attestor.provider().as_str() == name)
-        });
-        match (fitting.next(), fitting.next()) {
-            (Some(attestor), None) => Ok(&**attestor),
-            (Some(_), Some(_)) => Err(Refusal::ProviderAmbiguous),
-            (None, _) => Err(Refusal::UnknownClient),
+    fn choose(
+        &self,
+        evidence: &Evidence<'_>,
+        named: Option<&str>,
+        now: Timestamp,
+    ) -> Result<&dyn Attestor, Refusal> {
+        let all: Vec<&dyn Attestor> = self
+            .all
+            .iter()
+            .map(|attestor| &**attestor)
+            .filter(|attestor| attestor.is_for(evidence))
+            .collect();
+        let is_named =
+            |attestor: &dyn Attestor| named.is_none_or(|name| attestor.provider().as_str() == name);
+        let fitting: Vec<&dyn Attestor> =
+            all.iter().copied().filter(|attestor| is_named(*attestor)).collect();
+        if all.len() > 1 && all.iter().all(|attestor| attestor.keys().is_some()) {
+            return by_key(evidence, &all, &fitting, now);
         }
+        match fitting[..] {
+            [attestor] => Ok(attestor),
+            [] => Err(Refusal::UnknownClient),
+            [..] => Err(Refusal::ProviderAmbiguous),
+        }
+    }
+}
+
+/// Of providers with one issuer, the one whose key the evidence names. None of them is believed while two share a key:
+/// then nobody could say which cluster signed.
+fn by_key<'a>(
+    evidence: &Evidence<'_>,
+    all: &[&'a dyn Attestor],
+    fitting: &[&'a dyn Attestor],
+    now: Timestamp,
+) -> Result<&'a dyn Attestor, Refusal> {
+    let Credential::Assertion(assertion) = evidence.credential else { return Err(Refusal::UnknownClient) };
+    let issuers: Vec<&Issuer> = all.iter().filter_map(|attestor| attestor.keys()).collect();
+    for (nth, issuer) in issuers.iter().enumerate() {
+        if issuers.iter().skip(nth.saturating_add(1)).any(|other| issuer.shares_key(other, now)) {
+            return Err(Refusal::ProviderAmbiguous);
+        }
+    }
+    let token = &assertion.token;
+    let holds =
+        |attestor: &&&dyn Attestor| attestor.keys().is_some_and(|issuer| issuer.may_verify(token, now));
+    let mut holders = fitting.iter().filter(holds);
+    match (holders.next(), holders.next(), fitting) {
+        (Some(attestor), None, _) => Ok(*attestor),
+        (Some(_), Some(_), _) => Err(Refusal::ProviderAmbiguous),
+        // A key that nobody has yet may be on its way; whoever is asked waits for it.
+        (None, _, [attestor]) => Ok(*attestor),
+        (None, _, []) => Err(Refusal::UnknownClient),
+        (None, _, [..]) => match issuers.iter().find(|issuer| !issuer.status(now).usable) {
+            Some(issuer) => Err(Refusal::Evidence(issuer.keys_unavailable())),
+            None => Err(Refusal::KeyOfNone),
+        },
     }
 }
 

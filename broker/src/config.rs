@@ -4,6 +4,7 @@
 mod clients;
 mod introspection;
 mod keys;
+mod kubernetes;
 mod limits;
 mod listen;
 mod outbound;
@@ -23,6 +24,7 @@ use symbolon_identity::{GroupName, IssuerUrl, LocalTimeName, TrustDomain};
 pub use clients::ClientConfig;
 pub use introspection::{ClientAuthentication, IntrospectionConfig};
 pub use keys::{KeysConfig, SigningAlgorithm};
+pub use kubernetes::{ApiConfig, ApiServer, ClusterKeys, KubernetesConfig, Live};
 pub use limits::LimitsConfig;
 pub use listen::{ForwardedHeader, ListenConfig};
 pub use outbound::OutboundConfig;

@@ -10,7 +10,7 @@ use symbolon_jws::sha256;
 use symbolon_token::UnverifiedToken;
 use symbolon_wire::{TokenForm, client_assertion_type, grant_type};
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::presented::Presented;
 use crate::refusal::Refusal;
@@ -58,6 +58,8 @@ pub(crate) enum Credential {
 pub(crate) struct Assertion {
     /// The JWT.
     pub(crate) token: UnverifiedToken,
+    /// The token as it was sent, for those who have to show it to its issuer.
+    pub(crate) text: SecretString,
     /// SHA-256 over what its signature covers. Not over all of its bytes: an ECDSA signature has a second, equally
     /// valid form, under which the same evidence would count as new.
     pub(crate) digest: [u8; 32],
@@ -109,7 +111,8 @@ fn credential(form: &TokenForm, on_socket: bool) -> Result<Credential, Refusal> 
             let text = assertion.expose_secret();
             let token = UnverifiedToken::parse(text).map_err(Refusal::AssertionMalformed)?;
             let covered = text.rsplit_once('.').map_or(text, |(covered, _)| covered);
-            Ok(Credential::Assertion(Box::new(Assertion { token, digest: sha256(covered.as_bytes()) })))
+            let digest = sha256(covered.as_bytes());
+            Ok(Credential::Assertion(Box::new(Assertion { token, text: assertion.clone(), digest })))
         }
         (Some(_), Some(_)) => Err(Refusal::UnsupportedAssertionType),
     }

@@ -120,6 +120,7 @@ impl Inquirer {
                 source_ip: presented.source,
                 evidence_age: caller.attested.age(),
                 key_bound: caller.key.is_some(),
+                key_changed: caller.attested.key_changed(),
                 local: self.local_times.at(now),
             },
         })

@@ -18,6 +18,7 @@ mod limits;
 mod metrics;
 mod mint;
 mod own_tokens;
+mod pins;
 mod plan;
 mod policies;
 mod presented;

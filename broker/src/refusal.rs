@@ -12,7 +12,7 @@ use symbolon_proof::ProofError;
 use symbolon_token::{ClaimName, TokenError};
 use symbolon_wire::FormError;
 
-use crate::attest::{MappingError, ProcessError};
+use crate::attest::{MappingError, PodError, ProcessError};
 use crate::claims::ClaimError;
 use crate::own_tokens::OwnTokenError;
 use crate::store::Conflict;
@@ -89,6 +89,18 @@ pub(crate) enum Refusal {
         /// The provider.
         provider: ProviderName,
     },
+    /// Several clusters have this issuer, and none of them the key that the evidence names.
+    #[error("no cluster of this issuer has the key of the evidence")]
+    KeyOfNone,
+    /// The pod of a service account token is not attested.
+    #[error("the pod is not attested")]
+    Pod(#[source] PodError),
+    /// The pod is pinned to another key.
+    #[error("the pod of the evidence has another key")]
+    OtherKey,
+    /// It cannot be told which key a pod has.
+    #[error("it cannot be told which key the pod has")]
+    PinUnavailable,
     /// The process at the other end of the socket cannot be told.
     #[error("the peer of the socket cannot be told")]
     Process(#[source] ProcessError),

@@ -9,11 +9,12 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use symbolon_identity::{DecisionId, ReasonCode, Timestamp};
+use symbolon_identity::{DecisionId, ProviderName, ReasonCode, Timestamp};
 use symbolon_jws::Thumbprint;
 use symbolon_token::Revocation;
 
 use crate::keys::{KeyLife, KeyTurn, RevokedKey};
+use crate::pins::{Pin as Pinned, PodName, Repin};
 use crate::record::DecisionRecord;
 use crate::revoke::Standing;
 
@@ -47,6 +48,12 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
 
     /// All revocations after this place in the feed, in their order.
     fn revocations_after(&self, sequence: u64) -> StoreFuture<'_, Vec<Standing>>;
+
+    /// The key that a pod has; none if it was not seen yet.
+    fn pin<'a>(&'a self, pod: &'a PodName) -> StoreFuture<'a, Option<Pinned>>;
+
+    /// The pods of a provider that have a key, by their uids.
+    fn pinned<'a>(&'a self, provider: &'a ProviderName) -> StoreFuture<'a, Vec<String>>;
 
     /// Tries whether something can be put on record.
     fn probe(&self) -> StoreFuture<'_, ()>;
@@ -87,6 +94,15 @@ pub(crate) enum Entry {
         /// What the audit chain says of it.
         record: Box<symbolon_audit::Record>,
     },
+    /// Another key takes the place of a pod's key.
+    Repin {
+        /// The change.
+        repin: Repin,
+        /// What is revoked with it.
+        revocations: Vec<NewRevocation>,
+        /// What the audit chain says of it.
+        record: Box<symbolon_audit::Record>,
+    },
     /// Several things that happened, all of them or none.
     Events(Vec<symbolon_audit::Record>),
     /// Changes to the signing keys, with the record of each. If one cannot be made, none is, and the batch fails.
@@ -109,9 +125,12 @@ impl Entry {
             Self::Decision { record, .. } | Self::Repeated { record, .. } => {
                 record.token.as_ref().and_then(|token| Some((token.key?, token.expires_at)))
             }
-            Self::Event(_) | Self::Events(_) | Self::Uses(_) | Self::Revocation { .. } | Self::Keys(_) => {
-                None
-            }
+            Self::Event(_)
+            | Self::Events(_)
+            | Self::Uses(_)
+            | Self::Revocation { .. }
+            | Self::Repin { .. }
+            | Self::Keys(_) => None,
         }
     }
 }
@@ -155,6 +174,17 @@ pub(crate) enum Use {
         key: Option<Thumbprint>,
         /// When it can no longer be presented.
         expires_at: Timestamp,
+    },
+    /// The key of a pod: its first, or the one that it has.
+    Pin {
+        /// The pod.
+        pod: PodName,
+        /// The key.
+        key: Thumbprint,
+        /// When it was proved.
+        seen_at: Timestamp,
+        /// When the token that it gets ends; the store takes it from the record of the decision.
+        tokens_until: Option<Timestamp>,
     },
 }
 

@@ -251,7 +251,11 @@ pub const fn verdict(code: ReasonCode) -> Verdict {
         | Code::InvalidScope
         | Code::InvalidTarget
         | Code::MappingFailed
+        | Code::PlatformUnavailable
+        | Code::PodGone
+        | Code::PodUnbound
         | Code::ProviderAmbiguous
+        | Code::ReviewRejected
         | Code::ScopeExceedsSubject
         | Code::StoreUnavailable
         | Code::SubjectNotAddressed

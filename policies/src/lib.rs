@@ -28,8 +28,9 @@ pub use errors::{PolicyError, PolicyErrors, Position, Problem};
 pub use explain::{Condition, Effect, ExplainedPolicy, Explanation, Verdict};
 pub use lint::{Finding, Lint};
 pub use question::{
-    Action, Assurance, ClientFacts, Context, LocalTime, LocalTimes, OidcFacts, Principal, Question,
-    RequestFacts, Resource, Subject, TokenFacts, UnixFacts, UnknownTimeZone, User, Weekday, Workload,
+    Action, Assurance, ClientFacts, Context, KubernetesFacts, LocalTime, LocalTimes, OidcFacts, PodFacts,
+    PodPosture, Principal, Question, RequestFacts, Resource, Subject, TokenFacts, UnixFacts, UnknownTimeZone,
+    User, Weekday, Workload,
 };
 pub use run_tests::{MalformedTests, TestOutcome, run_tests, untested};
 pub use set::PolicySet;

@@ -2,6 +2,7 @@
 //! Not here: Cedar's own types (`translate`), and nothing that the caller merely claimed.
 
 mod action;
+mod kubernetes;
 mod local;
 mod principal;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use symbolon_identity::{LocalTimeName, Timestamp};
 
 pub use action::{Action, RequestFacts, Resource, Subject, TokenFacts};
+pub use kubernetes::{KubernetesFacts, PodFacts, PodPosture};
 pub use local::{LocalTime, LocalTimes, UnknownTimeZone, Weekday};
 pub use principal::{Assurance, ClientFacts, OidcFacts, Principal, UnixFacts, User, Workload};
 
@@ -42,6 +44,9 @@ pub struct Context {
     pub evidence_age: Option<Duration>,
     /// Whether the caller proved that it holds the key that the token is or will be bound to.
     pub key_bound: bool,
+    /// Whether the workload proves another key than the one that it was seen with first; none where keys are not pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_changed: Option<bool>,
     /// The time of day at the places that the configuration names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub local: BTreeMap<LocalTimeName, LocalTime>,
@@ -51,7 +56,14 @@ impl Context {
     /// The circumstances of which nothing is known but the time.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        Self { now, source_ip: None, evidence_age: None, key_bound: false, local: BTreeMap::new() }
+        Self {
+            now,
+            source_ip: None,
+            evidence_age: None,
+            key_bound: false,
+            key_changed: None,
+            local: BTreeMap::new(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! Not here: evaluating them.
 
 mod circumstances;
+mod kubernetes;
 mod values;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub(crate) struct Vocabulary {
     subject: EntityTypeName,
     token: EntityTypeName,
     segments: EntityTypeName,
+    pod: EntityTypeName,
     action: EntityTypeName,
     extensions: Extensions,
 }
@@ -57,6 +59,7 @@ impl Vocabulary {
             subject: name("Subject")?,
             token: name("Token")?,
             segments: name("Segments")?,
+            pod: name("Pod")?,
             action: name("Action")?,
             extensions: Extensions::new()?,
         })
@@ -70,10 +73,8 @@ impl Vocabulary {
     pub(crate) fn case(&self, question: &Question) -> Option<Case> {
         let (principal, object) = (self.principal_id(&question.principal), self.object_id(&question.action));
         let action = uid(&self.action, question.action.name());
-        let mut entities = vec![
-            principal_entity(&question.principal, principal.clone(), &self.group)?,
-            object_entity(&question.action, object.clone(), &self.resource_group)?,
-        ];
+        let mut entities = vec![object_entity(&question.action, object.clone(), &self.resource_group)?];
+        self.principal(question, principal.clone(), &mut entities)?;
         let mut context = circumstances::of(&question.context, &self.extensions)?;
         self.particulars(&question.action, &mut context, &mut entities)?;
         let context = context.into_iter().map(|(name, value)| (name, value.into()));
@@ -87,6 +88,31 @@ impl Vocabulary {
             Principal::Workload(workload) => uid(&self.workload, workload.id.as_str()),
             Principal::User(user) => uid(&self.user, &user.id()),
         }
+    }
+
+    /// The principal, with the entities that its attributes name.
+    fn principal(&self, question: &Question, id: EntityUid, entities: &mut Vec<Entity>) -> Option<()> {
+        match &question.principal {
+            Principal::Workload(workload) => {
+                let mut attributes = attributes(workload)?;
+                if let Some(facts) = &workload.kubernetes {
+                    let pod = uid(&self.pod, &facts.pod.uid);
+                    let now = question.context.now;
+                    entities.push(kubernetes::pod(&facts.pod, pod.clone(), now, &self.extensions)?);
+                    attributes.push(("kubernetes".to_owned(), kubernetes::facts(facts, &pod)?));
+                }
+                let parents = workload.groups.iter().map(|name| uid(&self.group, name.as_str()));
+                entities.push(entity(id, attributes, parents, tags(&workload.tags))?);
+            }
+            Principal::User(user) => {
+                let attributes = vec![
+                    ("issuer".to_owned(), text(user.issuer.as_str())),
+                    ("subject".to_owned(), text(&user.subject)),
+                ];
+                entities.push(entity(id, attributes, empty(), empty())?);
+            }
+        }
+        Some(())
     }
 
     fn object_id(&self, action: &Action) -> EntityUid {
@@ -175,22 +201,6 @@ impl Vocabulary {
 /// The id is data, never parsed: a quote or `::` in it cannot name another entity.
 fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
-}
-
-fn principal_entity(principal: &Principal, id: EntityUid, group: &EntityTypeName) -> Option<Entity> {
-    match principal {
-        Principal::Workload(workload) => {
-            let parents = workload.groups.iter().map(|name| uid(group, name.as_str()));
-            entity(id, attributes(workload)?, parents, tags(&workload.tags))
-        }
-        Principal::User(user) => {
-            let attributes = vec![
-                ("issuer".to_owned(), text(user.issuer.as_str())),
-                ("subject".to_owned(), text(&user.subject)),
-            ];
-            entity(id, attributes, empty(), empty())
-        }
-    }
 }
 
 fn object_entity(action: &Action, id: EntityUid, group: &EntityTypeName) -> Option<Entity> {

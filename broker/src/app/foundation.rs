@@ -16,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
 use super::error::{Cause, StartError};
+use crate::attest::Attestors;
 use crate::audit::Audit;
 use crate::config::StoreConfig;
 use crate::keys::{Keeper, KeyDesk, SigningRing, Vault};
 use crate::metrics::TokenMetrics;
 use crate::own_tokens::OwnTokens;
+use crate::pins::{Endings, Pins};
 use crate::plan::Plan;
 use crate::repeats::Repeats;
 use crate::revoke::Revocations;
@@ -143,6 +145,15 @@ impl Foundation {
         // The lifecycle ends the task; the token that the loop asks for is never cancelled.
         self.lifecycle.spawn_background("issuer_keys", refreshed.refresh_loop(now, CancellationToken::new()));
         Ok(issuers)
+    }
+
+    /// Follows the clusters of all attestors, and ends the tokens of pods that end.
+    pub(super) fn follow_pods(&self, attestors: &Attestors, pins: &Arc<Pins>) {
+        for confirmer in attestors.confirmers() {
+            let (pins, clock) = (Arc::clone(pins), Arc::clone(&self.clock));
+            let following = Endings { confirmer: Arc::clone(confirmer), pins, clock };
+            self.lifecycle.spawn_background("pods", following.follow());
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -27,7 +27,7 @@ pub(super) async fn rehearse(plan: Plan) -> Result<(), StartError> {
     let ours = surroundings(&config.issuer);
     let issuers = |settings| Issuers::new(settings, KeyPolicy::default(), client.clone(), now);
     let evidence = issuers(blueprint.issuer_settings(&ours)?)?;
-    blueprint.build(&evidence, &ours)?;
+    blueprint.build(&evidence, &ours, None)?;
     let (resources, ourselves) =
         (resources.of_issuer(&config.issuer)?, Audience::parse(config.issuer.as_str())?);
     issuers(foreign.settings(&ourselves, &resources))?;

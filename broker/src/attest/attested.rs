@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use symbolon_cel::{Bindings, Environment, Shape, Value};
 use symbolon_identity::{ClientId, GroupName, IdentityError, ProviderName, Timestamp, WorkloadId};
-use symbolon_policies::{Assurance, ClientFacts, OidcFacts, Workload};
+use symbolon_policies::{Assurance, ClientFacts, KubernetesFacts, OidcFacts, Workload};
 
 use super::unix::UnixPeer;
 use crate::store::Use;
@@ -19,6 +19,7 @@ pub(crate) struct Attested {
     facts: Facts,
     fields: Value,
     freshness: Freshness,
+    key_changed: Option<bool>,
     uses: Vec<Use>,
 }
 
@@ -29,6 +30,7 @@ pub(super) struct Identity {
     client_id: ClientId,
     provider: ProviderName,
     method: Method,
+    assurance: Assurance,
 }
 
 impl Identity {
@@ -42,7 +44,12 @@ impl Identity {
         method: Method,
     ) -> Result<Self, IdentityError> {
         let client_id = ClientId::parse(workload.as_str())?;
-        Ok(Self { workload, client_id, provider: provider.clone(), method })
+        Ok(Self { workload, client_id, provider: provider.clone(), method, assurance: method.assurance() })
+    }
+
+    /// The same, checked so strongly.
+    pub(super) fn with(self, assurance: Assurance) -> Self {
+        Self { assurance, ..self }
     }
 }
 
@@ -54,6 +61,8 @@ pub(crate) enum Method {
     Unix,
     /// By a JWT of an issuer.
     Oidc,
+    /// By a service account token of a pod.
+    Kubernetes,
     /// By a registered key of its own.
     PrivateKeyJwt,
 }
@@ -64,6 +73,7 @@ impl Method {
         match self {
             Self::Unix => "unix",
             Self::Oidc => "oidc",
+            Self::Kubernetes => "kubernetes",
             Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
@@ -71,7 +81,7 @@ impl Method {
     const fn assurance(self) -> Assurance {
         match self {
             Self::Unix => Assurance::Connection,
-            Self::Oidc | Self::PrivateKeyJwt => Assurance::Signed,
+            Self::Oidc | Self::Kubernetes | Self::PrivateKeyJwt => Assurance::Signed,
         }
     }
 }
@@ -81,6 +91,7 @@ impl Method {
 pub(super) enum Facts {
     Unix(UnixPeer),
     Oidc { issuer: String, subject: String },
+    Kubernetes(Box<KubernetesFacts>),
     Client(ClientId),
 }
 
@@ -94,13 +105,23 @@ pub(super) struct Freshness {
 impl Attested {
     /// Only attestors call this, after their checks.
     pub(super) fn new(identity: Identity, facts: Facts, fields: Value, freshness: Freshness) -> Self {
-        Self { identity, facts, fields, freshness, uses: Vec::new() }
+        Self { identity, facts, fields, freshness, key_changed: None, uses: Vec::new() }
     }
 
     /// The same, using this up.
     pub(super) fn using(mut self, what: Use) -> Self {
         self.uses.push(what);
         self
+    }
+
+    /// The same, with whether its key is another than at first.
+    pub(super) fn with_key_changed(self, changed: bool) -> Self {
+        Self { key_changed: Some(changed), ..self }
+    }
+
+    /// Whether it proves another key than at first; none where keys are not pinned.
+    pub(crate) fn key_changed(&self) -> Option<bool> {
+        self.key_changed
     }
 
     /// Its SPIFFE ID.
@@ -142,7 +163,7 @@ impl Attested {
     pub(crate) fn is_called(&self, claimed: &str) -> bool {
         let registered = match &self.facts {
             Facts::Client(client) => client.as_str() == claimed,
-            Facts::Unix(_) | Facts::Oidc { .. } => false,
+            Facts::Unix(_) | Facts::Oidc { .. } | Facts::Kubernetes(_) => false,
         };
         registered || self.workload().as_str() == claimed
     }
@@ -160,21 +181,23 @@ impl Attested {
 
     /// The caller as policies see it.
     pub(crate) fn principal(&self, groups: BTreeSet<GroupName>) -> Workload {
-        let (mut unix, mut oidc, mut client) = (None, None, None);
+        let (mut unix, mut oidc, mut kubernetes, mut client) = (None, None, None, None);
         match &self.facts {
             Facts::Unix(peer) => unix = Some(peer.facts()),
             Facts::Oidc { issuer, subject } => {
                 oidc = Some(OidcFacts { issuer: issuer.clone(), subject: subject.clone() });
             }
+            Facts::Kubernetes(facts) => kubernetes = Some(facts.clone()),
             Facts::Client(id) => client = Some(ClientFacts { id: id.clone() }),
         }
         Workload {
             id: self.workload().clone(),
             provider: self.provider().clone(),
-            assurance: self.method().assurance(),
+            assurance: self.identity.assurance,
             groups,
             unix,
             oidc,
+            kubernetes,
             client,
             tags: BTreeMap::new(),
         }
@@ -196,7 +219,9 @@ pub(crate) fn language() -> Environment {
 /// expression that reads it then has no result.
 fn attested_shape() -> Shape {
     let mut fields = BTreeMap::new();
-    for shape in [super::unix::shape(), super::oidc::shape(), super::clients::shape()] {
+    for shape in
+        [super::unix::shape(), super::oidc::shape(), super::kubernetes::shape(), super::clients::shape()]
+    {
         if let Shape::Record(of_kind) = shape {
             fields.extend(of_kind);
         }

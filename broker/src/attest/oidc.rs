@@ -139,7 +139,7 @@ pub(super) fn not_delegated(claims: &Claims) -> Result<(), Refusal> {
 }
 
 /// Evidence that its issuer bound to a key counts only together with that key (RFC 7800 §3).
-fn check_binding(claims: &Claims, key: Option<&ProvedKey>) -> Result<(), Refusal> {
+pub(super) fn check_binding(claims: &Claims, key: Option<&ProvedKey>) -> Result<(), Refusal> {
     let Some(confirmation) = &claims.confirmation else { return Ok(()) };
     let held = key.map(ProvedKey::thumbprint);
     if confirmation.x5t_s256.is_none() && confirmation.jkt.is_some() && confirmation.jkt == held {

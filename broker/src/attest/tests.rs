@@ -54,7 +54,7 @@ fn fixture(provider: &str) -> Fixture {
     let settings = blueprint.issuer_settings(&ours).unwrap();
     let http = GuardedClient::builder().build().unwrap();
     let issuers = Issuers::new(settings, KeyPolicy::default(), http, now).unwrap();
-    Fixture { attestors: blueprint.build(&Arc::new(issuers), &ours).unwrap(), client, ci }
+    Fixture { attestors: blueprint.build(&Arc::new(issuers), &ours, None).unwrap(), client, ci }
 }
 
 fn claims(issuer: &str, subject: &str) -> Claims {
@@ -77,6 +77,7 @@ fn presented(claims: &Claims, key: &SigningKey) -> PresentedClient {
     let (covered, _) = token.expose().rsplit_once('.').unwrap();
     let assertion = Assertion {
         token: UnverifiedToken::parse(token.expose()).unwrap(),
+        text: token.expose().to_owned().into(),
         digest: sha256(covered.as_bytes()),
     };
     PresentedClient {

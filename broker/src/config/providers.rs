@@ -11,6 +11,8 @@ use symbolon_identity::{Audience, IssuerUrl, ProviderName};
 use symbolon_issuers::KeySource;
 use symbolon_jws::Algorithm;
 
+use super::KubernetesConfig;
+
 /// One trust provider: what it checks, and what a checked workload is called.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +25,9 @@ pub struct ProviderConfig {
     /// A JWT of an issuer.
     #[serde(default)]
     pub oidc: Option<OidcConfig>,
+    /// A bound service account token of a Kubernetes cluster.
+    #[serde(default)]
+    pub kubernetes: Option<KubernetesConfig>,
     /// The path of the workload's SPIFFE ID: a CEL text over `attested`, beginning with a literal of its own, such as
     /// `"unix/uid/" + string(attested.uid)`.
     pub workload: String,

@@ -85,6 +85,10 @@ impl Refusal {
             | Self::EvidenceBound
             | Self::EvidenceUnproved { .. }
             | Self::EvidenceExpiring { .. }
+            | Self::KeyOfNone
+            | Self::Pod(_)
+            | Self::OtherKey
+            | Self::PinUnavailable
             | Self::Process(_)
             | Self::StatusToken(_)
             | Self::StatusScope => StageName::Evidence,

@@ -13,7 +13,7 @@ use symbolon_issuers::IssuerError;
 use symbolon_token::TokenError;
 use symbolon_wire::{ErrorCode, OAuthError};
 
-use crate::attest::{DigestError, ProcessError};
+use crate::attest::{ClusterError, DigestError, PodError, ProcessError};
 use crate::audit::{AuditError, Audited};
 use crate::inspect::InspectError;
 use crate::own_tokens::OwnTokenError;
@@ -91,6 +91,10 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         Refusal::Evidence(error) => evidence_face(error),
         Refusal::EvidenceDelegated => unproven(Reason::AssertionRejected),
         Refusal::EvidenceBound | Refusal::EvidenceUnproved { .. } => unproven(Reason::EvidenceKeyMismatch),
+        Refusal::KeyOfNone => unproven(Reason::UnknownKid),
+        Refusal::Pod(error) => pod_face(error),
+        Refusal::OtherKey => unproven(Reason::EvidenceKeyMismatch),
+        Refusal::PinUnavailable => outage(Reason::StoreUnavailable, SOON),
         Refusal::Process(error) => process_face(error),
         Refusal::Mapping { .. } => unproven(Reason::MappingFailed),
         Refusal::Proof(error) => bad(Code::InvalidDpopProof, error.reason_code()),
@@ -166,6 +170,23 @@ fn evidence_face(error: &IssuerError) -> Face {
         IssuerError::AudienceNotTrusted { .. } => unproven(ReasonCode::AssertionRejected),
         IssuerError::AlgorithmNotAllowed { .. } => unproven(ReasonCode::AlgNotAllowed),
         IssuerError::Token { source, .. } => unproven(assertion_reason(source)),
+    }
+}
+
+fn pod_face(error: &PodError) -> Face {
+    match error {
+        PodError::Claims(_) => unproven(ReasonCode::PodUnbound),
+        PodError::Gone(_) => unproven(ReasonCode::PodGone),
+        PodError::NotConfirmed(_) => unproven(ReasonCode::ReviewRejected),
+        PodError::Cluster(ClusterError::Busy) => outage(ReasonCode::Busy, SOON),
+        PodError::Stale
+        | PodError::Cluster(
+            ClusterError::Setup(_)
+            | ClusterError::TimedOut
+            | ClusterError::Away(_)
+            | ClusterError::Status(_)
+            | ClusterError::Garbage(_),
+        ) => outage(ReasonCode::PlatformUnavailable, Duration::from_secs(2)),
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::StoreError;
 
 /// One step each, in order; a file's `user_version` says how many were taken. Steps that were shipped never change.
-const STEPS: [&str; 5] = [FIRST, REVOCATIONS, SIGNING_KEYS, MARKS, BLOCKS];
+const STEPS: [&str; 6] = [FIRST, REVOCATIONS, SIGNING_KEYS, MARKS, BLOCKS, PINS];
 
 pub(super) const FIRST: &str = "
 CREATE TABLE signing_keys (
@@ -85,6 +85,21 @@ ALTER TABLE revocations ADD COLUMN blocks_until INTEGER;
 UPDATE revocations SET blocks_until = until WHERE blocks_issuing;
 ALTER TABLE revocations DROP COLUMN blocks_issuing;
 PRAGMA user_version = 5;
+";
+
+/// Which key each pod has.
+const PINS: &str = "
+CREATE TABLE pins (
+    provider TEXT NOT NULL,
+    pod TEXT NOT NULL,
+    thumbprint TEXT NOT NULL,
+    seen_at INTEGER NOT NULL,
+    tokens_until INTEGER NOT NULL,
+    changes INTEGER NOT NULL,
+    PRIMARY KEY (provider, pod)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pins_by_age ON pins (seen_at);
+PRAGMA user_version = 6;
 ";
 
 /// Whether a file has taken all steps.

@@ -4,6 +4,7 @@
 mod batch;
 mod file;
 mod keys;
+mod pins;
 mod revocations;
 mod rows;
 
@@ -12,11 +13,12 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
-use symbolon_identity::{DecisionId, Origin, Timestamp};
+use symbolon_identity::{DecisionId, Origin, ProviderName, Timestamp};
 use tokio::sync::Mutex;
 
 use super::{Entry, Store, StoreError, StoreFuture, StoredKey, Verdict, schema};
 use crate::keys::RevokedKey;
+use crate::pins::{Pin, PodName};
 use crate::record::DecisionRecord;
 use crate::revoke::Standing;
 use batch::End;
@@ -166,6 +168,7 @@ impl SqliteStore {
                 rows = rows.saturating_add(done.rows_affected());
             }
             rows = rows.saturating_add(revocations::forget(&mut writer.connection, now).await?);
+            rows = rows.saturating_add(pins::forget(&mut writer.connection, now).await?);
             let old = "DELETE FROM decisions WHERE id IN (SELECT id FROM decisions WHERE id < ? LIMIT 500)";
             let done = sqlx::query(old).bind(first_kept.as_str()).execute(&mut writer.connection).await?;
             rows = rows.saturating_add(done.rows_affected());
@@ -204,6 +207,14 @@ impl Store for SqliteStore {
 
     fn revocations_after(&self, sequence: u64) -> StoreFuture<'_, Vec<Standing>> {
         Box::pin(self.read_revocations(sequence))
+    }
+
+    fn pin<'a>(&'a self, pod: &'a PodName) -> StoreFuture<'a, Option<Pin>> {
+        Box::pin(pins::read(&self.readers, pod))
+    }
+
+    fn pinned<'a>(&'a self, provider: &'a ProviderName) -> StoreFuture<'a, Vec<String>> {
+        Box::pin(pins::of_provider(&self.readers, provider))
     }
 
     fn probe(&self) -> StoreFuture<'_, ()> {

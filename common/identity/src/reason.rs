@@ -71,6 +71,9 @@ reasons! {
     NotYetValid = "not_yet_valid", "the token is not valid yet; check the clocks";
     OriginNotAllowed = "origin_not_allowed", "requests from this web origin are not accepted; call from a program and not from a web page";
     PathNotCanonical = "path_not_canonical", "the path can be read in two ways; send it in its plain form";
+    PlatformUnavailable = "platform_unavailable", "the platform that vouches for the evidence cannot be asked; try again after the time in Retry-After";
+    PodGone = "pod_gone", "the pod of the service account token has ended or is another now; use the token of a pod that lives";
+    PodUnbound = "pod_unbound", "the service account token is not bound to a pod; use a projected token of the pod";
     ProofExpired = "proof_expired", "the proof is too old or from the future; make one for each request and check the clock";
     ProofInvalid = "proof_invalid", "the proof does not fit this request; make one for exactly this method, address and token";
     ProofMissing = "proof_missing", "a proof of possession is required; send a DPoP header";
@@ -78,6 +81,7 @@ reasons! {
     ProviderAmbiguous = "provider_ambiguous", "several trust providers fit; name one by `trust_provider`";
     RateLimited = "rate_limited", "too many requests; try again after the time in Retry-After";
     ReplayUnavailable = "replay_unavailable", "replays cannot be told at the moment; try again after the time in Retry-After";
+    ReviewRejected = "review_rejected", "the cluster does not confirm the service account token; use the token that the kubelet wrote last";
     Revoked = "revoked", "the token was revoked; get a new one";
     RevocationStale = "revocation_stale", "revocations are not known at the moment; try again after the time in Retry-After";
     RouteNotFound = "route_not_found", "no route answers to this host, path and method; check the address, or ask the operator for a route";

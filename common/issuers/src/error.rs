@@ -103,6 +103,9 @@ pub enum FetchError {
     /// The file with the key set cannot be read.
     #[error("the key set file cannot be read: {0}")]
     File(std::io::ErrorKind),
+    /// A way of somebody's own to the key set failed.
+    #[error("the keys cannot be had: {0}")]
+    Custom(String),
     /// The key set is malformed or holds something that no public set may hold.
     #[error(transparent)]
     KeySet(#[from] JwkSetError),
@@ -121,6 +124,7 @@ impl FetchError {
             Self::Status { .. } => "status",
             Self::Metadata | Self::OtherIssuer | Self::Url { .. } => "metadata",
             Self::File(_) => "file",
+            Self::Custom(_) => "custom",
             Self::KeySet(_) => "malformed",
             Self::NoUsableKey => "no_usable_key",
         }

@@ -152,6 +152,30 @@ impl Issuer {
         self.keyring.usable(keys.as_deref(), now).is_some_and(|keys| keys.thumbprints().contains(key))
     }
 
+    /// Whether this issuer has the key that a token names. Nothing is verified.
+    #[must_use]
+    pub fn may_verify(&self, token: &UnverifiedToken, now: Timestamp) -> bool {
+        let keys = self.keyring.load();
+        let Some(keys) = self.keyring.usable(keys.as_deref(), now) else { return false };
+        matches!(keys.find(token.key_id_hint(), token.algorithm_hint()), Found::Key(_))
+    }
+
+    /// The outage of an issuer whose keys are not there yet.
+    #[must_use]
+    pub fn keys_unavailable(&self) -> IssuerError {
+        self.missing(&Missing::Later(Duration::from_secs(1)))
+    }
+
+    /// Whether two issuers have a key in common, so that its signature would not tell them apart.
+    #[must_use]
+    pub fn shares_key(&self, other: &Self, now: Timestamp) -> bool {
+        let (ours, theirs) = (self.keyring.load(), other.keyring.load());
+        match (self.keyring.usable(ours.as_deref(), now), other.keyring.usable(theirs.as_deref(), now)) {
+            (Some(ours), Some(theirs)) => !ours.thumbprints().is_disjoint(theirs.thumbprints()),
+            (None, _) | (_, None) => false,
+        }
+    }
+
     /// A number that grows whenever the set of keys changes.
     #[must_use]
     pub fn generation(&self) -> u64 {

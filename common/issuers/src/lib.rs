@@ -22,4 +22,4 @@ pub use introspection::{
 };
 pub use issuer::{Issuer, KeyStatus};
 pub use issuers::Issuers;
-pub use settings::{IssuerSettings, KeyPolicy, KeySource};
+pub use settings::{CustomKeys, FetchKeys, IssuerSettings, KeyPolicy, KeySource, KeysFuture};

@@ -2,7 +2,10 @@
 //! Not here: reading configuration files; each program has its own section for that.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_identity::{Audience, IssuerName, IssuerUrl};
@@ -41,6 +44,32 @@ pub enum KeySource {
     JwksFile(PathBuf),
     /// Its key set itself, as JSON.
     Inline(String),
+    /// Whoever can get it in a way of their own.
+    Custom(CustomKeys),
+}
+
+/// A way of one's own to a key set, such as the API server of a cluster, which has to be asked with credentials.
+#[derive(Debug, Clone)]
+pub struct CustomKeys(pub Arc<dyn FetchKeys>);
+
+impl PartialEq for CustomKeys {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for CustomKeys {}
+
+/// The answer of a way of one's own: the key set as JSON, or why there is none.
+pub type KeysFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
+
+/// Gets a key set.
+pub trait FetchKeys: Debug + Send + Sync {
+    /// What the keys are tied to; a copy of them from another place is not used.
+    fn place(&self) -> String;
+
+    /// Fetches them. It is called at most once at a time, and bounds its own time.
+    fn fetch(&self) -> KeysFuture<'_>;
 }
 
 /// How keys are fetched and kept; the defaults are the documented ones.

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::discovery::{Discovery, fetch, may_be_asked};
 use crate::error::Document;
-use crate::{FetchError, IssuerSettings, KeySource, SetupError};
+use crate::{CustomKeys, FetchError, IssuerSettings, KeySource, SetupError};
 
 /// Where the keys of one issuer come from, ready to be asked.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ enum Place {
     Discovery(Discovery),
     Url(Url),
     File(PathBuf),
+    Custom(CustomKeys),
     Inline,
 }
 
@@ -47,6 +48,7 @@ impl Source {
         }
         let place = match &settings.keys {
             KeySource::Inline(_) => Place::Inline,
+            KeySource::Custom(keys) => Place::Custom(keys.clone()),
             KeySource::JwksFile(path) => Place::File(path.clone()),
             KeySource::Discovery => Place::Discovery(Discovery::of(settings, Arc::clone(&client))?),
             KeySource::JwksUri(text) => match Url::parse(text) {
@@ -65,7 +67,7 @@ impl Source {
 
     /// Whether the keys come over the network, so that a copy on disk is worth keeping.
     pub(crate) fn is_remote(&self) -> bool {
-        matches!(self.place, Place::Discovery(_) | Place::Url(_))
+        matches!(self.place, Place::Discovery(_) | Place::Url(_) | Place::Custom(_))
     }
 
     /// What the keys are tied to; a copy from another place is not used.
@@ -74,6 +76,7 @@ impl Source {
             Place::Discovery(_) => "discovery".to_owned(),
             Place::Url(url) => url.to_string(),
             Place::File(path) => path.display().to_string(),
+            Place::Custom(keys) => keys.0.place(),
             Place::Inline => "configuration".to_owned(),
         }
     }
@@ -87,6 +90,10 @@ impl Source {
             }
             Place::Url(url) => fetch(&self.client, url, Document::Keys).await?,
             Place::File(path) => return read_file(path).await,
+            Place::Custom(keys) => {
+                let json = keys.0.fetch().await.map_err(FetchError::Custom)?;
+                return Ok(KeyText { json, max_age: None });
+            }
             Place::Inline => return Err(FetchError::NoUsableKey),
         };
         Ok(KeyText { max_age: max_age(&fetched.headers), json: fetched.body.into() })

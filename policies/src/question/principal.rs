@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use symbolon_identity::{ClientId, GroupName, IssuerName, ProviderName, TrustDomain, WorkloadId};
 
-use crate::TokenFacts;
+use crate::{KubernetesFacts, TokenFacts};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +101,9 @@ pub struct Workload {
     /// What a verified OpenID Connect token said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcFacts>,
+    /// What a Kubernetes cluster said about the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<Box<KubernetesFacts>>,
     /// The registered client that authenticated with its own key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientFacts>,
@@ -120,6 +123,7 @@ impl Workload {
             groups: BTreeSet::new(),
             unix: None,
             oidc: None,
+            kubernetes: None,
             client: None,
             tags: BTreeMap::new(),
         }

@@ -19,6 +19,7 @@ pub(super) fn of(context: &Context, extensions: &Extensions) -> Option<Fields> {
         ("now".to_owned(), extensions.datetime(&context.now.to_string())),
         ("key_bound".to_owned(), Value::val(context.key_bound)),
     ];
+    pairs.extend(context.key_changed.map(|changed| ("key_changed".to_owned(), Value::val(changed))));
     if !context.local.is_empty() {
         pairs.push(("local".to_owned(), record(local.collect::<Option<Fields>>()?)?));
     }

@@ -26,6 +26,13 @@ impl Source {
             ("the kernel, at the attestation socket".to_owned(), Some(0))
         } else if within("principal.oidc") {
             (format!("the evidence, verified by {}", provider()), evidence())
+        } else if within("principal.kubernetes") {
+            let asked = matches!(record.caller.assurance, symbolon_policies::Assurance::Live);
+            let said =
+                if asked { "the API server, asked by" } else { "the service account token, verified by" };
+            (format!("{said} {}", provider()), if asked { Some(0) } else { evidence() })
+        } else if within("context.key_changed") {
+            ("the pins of the broker".to_owned(), Some(0))
         } else if within("principal.client") {
             ("the registered client's assertion".to_owned(), evidence())
         } else if about == "principal" {

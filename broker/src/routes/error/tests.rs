@@ -72,10 +72,14 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::ClaimUndetermined { .. } => 50,
         Refusal::NoSigningKey(_) => 51,
         Refusal::EvidenceDelegated => 52,
+        Refusal::KeyOfNone => 53,
+        Refusal::Pod(_) => 54,
+        Refusal::OtherKey => 55,
+        Refusal::PinUnavailable => 56,
     }
 }
 
-const VARIANTS: usize = 53;
+const VARIANTS: usize = 57;
 
 /// A denial by a set with these policies.
 fn denial(policies: &str) -> Denial {
@@ -190,6 +194,14 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         (Refusal::Undetermined(denial("")).of_exchange(), 400, "invalid_target", "undetermined"),
         (Refusal::StatusToken(OwnTokenError::UnknownKey), 401, "invalid_request", "unknown_kid"),
         (Refusal::StatusScope, 403, "invalid_scope", "insufficient_scope"),
+        (Refusal::KeyOfNone, 401, "invalid_client", "unknown_kid"),
+        (Refusal::Pod(PodError::Gone("x")), 401, "invalid_client", "pod_gone"),
+        (Refusal::Pod(PodError::NotConfirmed("x")), 401, "invalid_client", "review_rejected"),
+        (Refusal::Pod(PodError::Stale), 503, "temporarily_unavailable", "platform_unavailable"),
+        (Refusal::Pod(ClusterError::Busy.into()), 503, "temporarily_unavailable", "busy"),
+        (Refusal::Pod(ClusterError::TimedOut.into()), 503, "temporarily_unavailable", "platform_unavailable"),
+        (Refusal::OtherKey, 401, "invalid_client", "evidence_key_mismatch"),
+        (Refusal::PinUnavailable, 503, "temporarily_unavailable", "store_unavailable"),
         (Refusal::CallerRevoked, 400, "unauthorized_client", "revoked"),
         (Refusal::SubjectRevoked, 400, "invalid_request", "revoked"),
     ]

@@ -1,10 +1,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use symbolon_audit::{Event, Outcome, Record};
-use symbolon_identity::{DecisionId, Timestamp};
+use symbolon_identity::{DecisionId, ProviderName, Timestamp};
 
 use super::*;
 use crate::keys::RevokedKey;
+use crate::pins::{Pin as Pinned, PodName};
 use crate::record::DecisionRecord;
 use crate::revoke::Standing;
 use crate::store::{StoreFuture, StoredKey};
@@ -50,6 +51,14 @@ impl Store for Disk {
     }
 
     fn revocations_after(&self, _: u64) -> StoreFuture<'_, Vec<Standing>> {
+        self.outcome(Vec::new())
+    }
+
+    fn pin<'a>(&'a self, _: &'a PodName) -> StoreFuture<'a, Option<Pinned>> {
+        self.outcome(None)
+    }
+
+    fn pinned<'a>(&'a self, _: &'a ProviderName) -> StoreFuture<'a, Vec<String>> {
         self.outcome(Vec::new())
     }
 

@@ -80,6 +80,17 @@ pub(super) async fn commit(
                 }
                 verdict(conflict)
             }
+            Entry::Repin { repin, revocations, record } => {
+                if super::pins::change(&mut transaction, &repin).await? {
+                    for new in revocations {
+                        super::revocations::put(&mut transaction, new).await?;
+                    }
+                    rows.add_line(&record)?;
+                    Verdict::Recorded
+                } else {
+                    Verdict::Conflict(Conflict::EvidenceKeyMismatch)
+                }
+            }
             Entry::Events(events) => {
                 for event in &events {
                     rows.add_line(event)?;
@@ -106,7 +117,7 @@ async fn put_decision(
     (mut record, keep): (DecisionRecord, Keep),
 ) -> Result<Verdict, StoreError> {
     let conflict = match uses {
-        Ok(uses) => take_all(transaction, uses).await?,
+        Ok(uses) => take_all(transaction, with_end(uses, &record)).await?,
         Err(conflict) => Some(conflict),
     };
     let (verdict, is_kept) = match conflict {
@@ -120,6 +131,16 @@ async fn put_decision(
         rows.add_decision(&record)?;
     }
     Ok(verdict)
+}
+
+/// The same, where a pod's key is held for as long as the token that it gets.
+fn with_end(mut uses: Vec<Use>, record: &DecisionRecord) -> Vec<Use> {
+    for each in &mut uses {
+        if let Use::Pin { tokens_until, .. } = each {
+            *tokens_until = record.token.as_ref().map(|token| token.expires_at);
+        }
+    }
+    uses
 }
 
 /// Uses all of it up, or nothing and says why.
@@ -157,6 +178,10 @@ async fn take(connection: &mut SqliteConnection, what: Use) -> Result<Option<Con
         Use::Binding { digest, key: Some(key), expires_at } => {
             let key = key.to_string();
             (bind(connection, digest, &key, expires_at).await?, Conflict::EvidenceKeyMismatch)
+        }
+        Use::Pin { pod, key, seen_at, tokens_until } => {
+            let held = super::pins::hold(connection, &pod, key, (seen_at, tokens_until)).await?;
+            (held, Conflict::EvidenceKeyMismatch)
         }
         Use::Binding { digest, key: None, expires_at } => {
             (is_unbound(connection, digest, expires_at).await?, Conflict::EvidenceKeyMismatch)

@@ -1,0 +1,165 @@
+//! Which key a pod's evidence belongs to: a lease, so that a restarted container is not locked out (decision 0012).
+//! Not here: whether the pod lives (`attest::kubernetes`), or SQL (`store`).
+
+mod endings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use symbolon_audit::{Event, Outcome, Record};
+use symbolon_identity::{ProviderName, Timestamp, WorkloadId};
+use symbolon_jws::Thumbprint;
+use symbolon_token::{Revocation, RevocationKind};
+
+use crate::revoke::Revocations;
+use crate::store::{Entry, Ledger, NewRevocation, Store, Verdict};
+
+pub(crate) use endings::Endings;
+
+/// A pod that makes no token is forgotten after so long: its evidence has expired by then.
+pub(crate) const SILENT: Duration = Duration::from_hours(24);
+
+/// A pod, across all clusters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct PodName {
+    /// The provider of its cluster.
+    pub(crate) provider: ProviderName,
+    /// Its uid.
+    pub(crate) uid: String,
+}
+
+/// Which key a pod has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pin {
+    /// The key.
+    pub(crate) key: Thumbprint,
+    /// When it was proved last.
+    pub(crate) seen_at: Timestamp,
+    /// When the last token that was issued to it ends.
+    pub(crate) tokens_until: Timestamp,
+    /// How often the pod changed its key.
+    pub(crate) changes: u32,
+}
+
+/// Another key takes the place of a pod's key.
+#[derive(Debug, Clone)]
+pub(crate) struct Repin {
+    /// The pod.
+    pub(crate) pod: PodName,
+    /// The key that it had; if it has another one meanwhile, nothing changes.
+    pub(crate) before: Thumbprint,
+    /// The key that it gets.
+    pub(crate) after: Thumbprint,
+    /// When.
+    pub(crate) at: Timestamp,
+}
+
+/// Keeps pins.
+#[derive(Debug)]
+pub(crate) struct Pins {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) ledger: Ledger,
+    pub(crate) revocations: Arc<Revocations>,
+}
+
+/// Why a key is not taken for a pod.
+#[derive(Debug)]
+pub(crate) enum PinError {
+    /// The pod has another key.
+    OtherKey,
+    /// It cannot be told.
+    Unavailable(String),
+}
+
+impl Pins {
+    /// Takes a key for a pod: the one that it has, or its first, or another one if the container of the sidecar was
+    /// `started` after the last was seen, or if no token of the last is good any more. Returns whether the pod has
+    /// changed its key.
+    ///
+    /// The caller puts a [`Use::Pin`](crate::store::Use::Pin) on record with the answer, which binds a first key.
+    ///
+    /// # Errors
+    /// [`PinError`].
+    pub(crate) async fn admit(
+        &self,
+        pod: &PodName,
+        key: Thumbprint,
+        started: Option<Timestamp>,
+        workload: &WorkloadId,
+        now: Timestamp,
+    ) -> Result<bool, PinError> {
+        let Some(pin) = self.store.pin(pod).await.map_err(|error| unavailable(&error))? else {
+            return Ok(false);
+        };
+        if pin.key == key {
+            return Ok(pin.changes > 0);
+        }
+        let is_restarted = started.is_some_and(|started| started > pin.seen_at);
+        if !is_restarted && pin.tokens_until > now {
+            return Err(PinError::OtherKey);
+        }
+        let record = Record::new(Event::KeyRepinned, now, Outcome::Success)
+            .with_detail("workload", workload.as_str())
+            .with_detail("provider", pod.provider.as_str())
+            .with_detail("pod", pod.uid.as_str())
+            .with_detail("key_before", pin.key.to_string())
+            .with_detail("key", key.to_string())
+            .with_detail("because", if is_restarted { "container_restarted" } else { "tokens_expired" });
+        let repin = Repin { pod: pod.clone(), before: pin.key, after: key, at: now };
+        let revocations = outstanding(&pin, now).into_iter().collect();
+        let entry = Entry::Repin { repin, revocations, record: Box::new(record) };
+        match self.ledger.record(entry).await.map_err(|error| unavailable(&error))? {
+            Verdict::Recorded => {}
+            Verdict::Conflict(_) => return Err(PinError::OtherKey),
+        }
+        self.revocations.follow(&*self.store, now).await.map_err(|error| unavailable(&error))?;
+        tracing::warn!(
+            event.name = "key.repinned", %workload, provider = %pod.provider, pod = pod.uid, "a pod has another key"
+        );
+        Ok(true)
+    }
+
+    /// Revokes the tokens of a pod's own key that are still good, and of no other pod.
+    pub(crate) async fn end(
+        &self,
+        pod: &PodName,
+        because: &'static str,
+        now: Timestamp,
+    ) -> Result<(), PinError> {
+        let Some(pin) = self.store.pin(pod).await.map_err(|error| unavailable(&error))? else {
+            return Ok(());
+        };
+        let Some(revocation) = outstanding(&pin, now) else { return Ok(()) };
+        let record = Record::new(Event::RevocationChanged, now, Outcome::Success)
+            .with_detail("kind", revocation.revocation.kind.as_str())
+            .with_detail("value", revocation.revocation.value.as_str())
+            .with_detail("until", revocation.revocation.until.to_string())
+            .with_detail("provider", pod.provider.as_str())
+            .with_detail("pod", pod.uid.as_str())
+            .with_detail("because", because);
+        let entry =
+            Entry::Revocation { uses: Vec::new(), revocations: vec![revocation], record: Box::new(record) };
+        self.ledger.record(entry).await.map_err(|error| unavailable(&error))?;
+        self.revocations.follow(&*self.store, now).await.map_err(|error| unavailable(&error))?;
+        tracing::info!(event.name = "pod.ended", provider = %pod.provider, pod = pod.uid, because, "the tokens of a pod are revoked");
+        Ok(())
+    }
+}
+
+fn unavailable(error: &(dyn std::error::Error + 'static)) -> PinError {
+    PinError::Unavailable(crate::error_chain(error))
+}
+
+/// The revocation of what was issued to a key, if any of it is still good.
+fn outstanding(pin: &Pin, now: Timestamp) -> Option<NewRevocation> {
+    (pin.tokens_until > now).then(|| NewRevocation {
+        revocation: Revocation {
+            kind: RevocationKind::Jkt,
+            value: pin.key.to_string(),
+            revoked_before: now,
+            until: pin.tokens_until,
+        },
+        blocks_until: None,
+    })
+}
