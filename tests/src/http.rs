@@ -79,6 +79,13 @@ impl Call {
         call.header("content-type", content_type)
     }
 
+    /// With another method.
+    #[must_use]
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
     /// With one more header, also if there is one of that name.
     ///
     /// # Panics
@@ -178,7 +185,7 @@ impl Connection {
         }
     }
 
-    async fn over<S>(stream: S, place: &Place, host: String) -> Result<Self, String>
+    pub(crate) async fn over<S>(stream: S, place: &Place, host: String) -> Result<Self, String>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

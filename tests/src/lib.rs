@@ -10,6 +10,7 @@ pub mod introspection;
 pub mod issuer;
 pub mod jwks;
 pub mod keycloak;
+pub mod kubernetes;
 pub mod machine;
 pub mod process;
 pub mod programs;

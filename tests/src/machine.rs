@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
@@ -58,6 +59,27 @@ pub fn soak() -> bool {
 #[must_use]
 pub fn interop() -> bool {
     std::env::var_os("SYMBOLON_INTEROP").is_some_and(|value| !value.is_empty())
+}
+
+/// Whether a real Kubernetes API server was asked for: by suites that otherwise take what one was seen to say.
+/// Tests that need one in any case are marked `#[ignore]`, and the tier runs those too.
+#[must_use]
+pub fn kubernetes() -> bool {
+    std::env::var_os("SYMBOLON_KUBERNETES").is_some_and(|value| !value.is_empty())
+}
+
+/// Where `scripts/setup` puts what the tests need.
+///
+/// # Panics
+/// If this user has no home.
+#[must_use]
+pub fn cache() -> PathBuf {
+    let named =
+        |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("SYMBOLON_CACHE")
+        .or_else(|| named("XDG_CACHE_HOME").map(|folder| folder.join("symbolon")))
+        .or_else(|| named("HOME").map(|folder| folder.join(".cache/symbolon")))
+        .unwrap()
 }
 
 /// The memory that a process has resident (`VmRSS` of proc(5)).

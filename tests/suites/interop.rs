@@ -6,13 +6,13 @@ mod oauthlib;
 mod rotation;
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use symbolon_e2e::dev::Dev;
 use symbolon_e2e::http::Call;
 use symbolon_e2e::issuer::{decode, encode};
+use symbolon_e2e::machine::cache;
 use symbolon_e2e::process::workspace;
 
 #[tokio::test]
@@ -117,14 +117,4 @@ fn finish(mut child: Child, told: &str) -> Value {
     let said = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(said.trim())
         .unwrap_or_else(|_| panic!("{said}\n{}", String::from_utf8_lossy(&output.stderr)))
-}
-
-/// Where `scripts/setup` puts what the tests need.
-pub(crate) fn cache() -> PathBuf {
-    let named =
-        |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    named("SYMBOLON_CACHE")
-        .or_else(|| named("XDG_CACHE_HOME").map(|folder| folder.join("symbolon")))
-        .or_else(|| named("HOME").map(|folder| folder.join(".cache/symbolon")))
-        .unwrap()
 }

@@ -14,6 +14,7 @@ mod issuing;
 mod josekit;
 mod jwks_outage;
 mod keycloak;
+mod kubernetes;
 mod policies;
 mod readme;
 mod refused;

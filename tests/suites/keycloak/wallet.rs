@@ -9,10 +9,8 @@ use symbolon_e2e::api::Pages;
 use symbolon_e2e::http::Answer;
 use symbolon_e2e::issuer::{KEY_ID, TestIssuer};
 use symbolon_e2e::keycloak::Keycloak;
-use symbolon_e2e::machine::{interop, now};
+use symbolon_e2e::machine::{cache, interop, now};
 use tokio::net::TcpListener;
-
-use crate::interop::cache;
 
 const REALM: &str = include_str!("../../interop/keycloak/realm.json");
 const RECORDED: &str = include_str!("../../interop/keycloak/recorded.json");

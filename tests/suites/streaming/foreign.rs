@@ -7,13 +7,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use symbolon_e2e::chain::{Chain, Link};
 use symbolon_e2e::http::Call;
-use symbolon_e2e::machine::free_address;
+use symbolon_e2e::machine::{cache, free_address};
 use symbolon_e2e::process::{Process, wait_for, workspace};
 use symbolon_e2e::sockets::{frame, open};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-use crate::interop::cache;
 
 /// Long enough for everything that comes before the end of a token, short enough to wait for it.
 const TTL: &str = "6s";
