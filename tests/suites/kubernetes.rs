@@ -1,6 +1,10 @@
 //! A real API server: what the tests may rely on, and what it was seen to do.
 //! Not here: our programs beside it.
 
+mod attesting;
+mod outages;
+mod pins;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
