@@ -11,6 +11,7 @@ mod metrics;
 mod peer;
 mod stream;
 mod unix;
+mod untaken;
 mod watch;
 
 use std::convert::Infallible;

@@ -26,7 +26,7 @@ use super::peer::ConnectionInfo;
 use super::stream::Stream;
 use super::watch::{Activity, Answering, Phase, Watched};
 use crate::body::{Body, StreamLimits};
-use crate::executor::LifecycleExecutor;
+use crate::executor::{LifecycleExecutor, TaskEnd};
 use crate::tunnel::{Parcel, Switch};
 
 /// The frames that every HTTP/2 peer accepts (RFC 9113 §4.2).
@@ -133,6 +133,7 @@ async fn serve_http<H: Handler>(
             terms.busy.inc();
         }
         async move {
+            open.ends_by(TaskEnd::of_this());
             let answer = match answer {
                 Some(answer) => Some(answer.await),
                 None => None,
@@ -235,10 +236,10 @@ impl<'a> Pace<'a> {
     /// Ready when the connection has been too long in one phase.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Late> {
         loop {
-            let untaken = self.activity.untaken_since().map(|since| since.elapsed());
-            if untaken.is_some_and(|age| age >= self.limits.write_timeout) || self.activity.is_wasteful() {
+            if self.activity.is_wasteful() || self.activity.end_stalled(self.limits.write_timeout) {
                 return Poll::Ready(Late::GiveUp);
             }
+            let untaken = self.activity.longest_untaken();
             let phase = self.activity.phase();
             if phase != self.phase {
                 self.phase = phase;
