@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
-use symbolon_audit::{Event, Outcome, Record};
+use symbolon_audit::{Event, Outcome, Record, Repeated, Repeats};
 use symbolon_identity::Timestamp;
 use symbolon_token::{
     Actor, AudienceRule, Claims, Revocation, RevocationKind, UnverifiedToken, VerifiedToken,
@@ -18,7 +18,6 @@ use crate::policies::Policies;
 use crate::presented::Presented;
 use crate::proofs::{Proofs, ProvedKey};
 use crate::refusal::Refusal;
-use crate::repeats::{Repeated, Repeats};
 use crate::revoke::{Allowance, Revocations};
 use crate::routes::error::face;
 use crate::store::{Entry, Ledger, LedgerError, NewRevocation, Store, Use, Verdict};
@@ -150,7 +149,7 @@ impl Inspector {
         presented: &Presented,
         now: Timestamp,
     ) -> Result<(), InspectError> {
-        let (whom, reason) = (Repeated::at(owner.attested.workload(), now), face(refusal).reason);
+        let (whom, reason) = (Repeated::by(owner.attested.workload().as_str(), now), face(refusal).reason);
         let is_recorded = !self.repeats.are_enough(&whom, reason);
         if is_recorded {
             let source = presented.source.map_or_else(|| "unix".to_owned(), |source| source.to_string());

@@ -26,7 +26,6 @@ mod proxies;
 mod record;
 mod refusal;
 mod reload;
-mod repeats;
 mod resources;
 mod revoke;
 mod routes;
