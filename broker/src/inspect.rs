@@ -85,7 +85,8 @@ impl Inspector {
         let own = caller.attested.workload().as_str();
         let is_own = claims.subject.as_str() == own
             || claims.client_id.as_ref().is_some_and(|client| client.as_str() == own);
-        if is_own && !self.allowance.take(caller.attested.workload(), now) {
+        // Also for another's: each attempt is put on record.
+        if !self.allowance.take(caller.attested.workload(), now) {
             return Err(Refusal::RateLimited.into());
         }
         let outcome = if is_own { Outcome::Success } else { Outcome::Denied };
