@@ -84,10 +84,14 @@ impl Shared {
         if !old.is_subset_of(new) {
             return Err(Rejection::new(ReasonCode::InsufficientScope).compared(old.as_str(), new.as_str()));
         }
+        let moment = self.now.moment();
         if found.is_fresh() {
             return Err(ReasonCode::RateLimited.into());
         }
-        let moment = self.now.moment();
+        if !found.has_room_for(caller, moment.second()) {
+            return Err(Rejection::new(ReasonCode::RateLimited)
+                .because("the stream rests on as many tokens that are not over as it may"));
+        }
         let deadline = route.streams.deadline(caller, moment);
         let renew = |deadline| self.open.renew(found, caller, deadline, moment.second());
         if !deadline.is_some_and(renew) {
