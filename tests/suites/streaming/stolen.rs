@@ -174,10 +174,11 @@ async fn streams_of_a_key_that_its_issuer_withdraws_end_at_once() {
     std::fs::write(&keys, TestIssuer::new(ISSUER).jwks().to_string()).unwrap();
     // An unknown key has the set read again.
     let mut said = Vec::new();
-    let other = TestIssuer::new(ISSUER);
+    let header = json!({"alg": "ES256", "typ": "at+jwt", "kid": "unheard-of"});
+    let unknown = scene.issuer.sign(&header, &scene.issuer.claims(CHAT));
     let ask = async {
         loop {
-            let call = Call::get("/chat").bearer(&other.token(CHAT));
+            let call = Call::get("/chat").bearer(&unknown);
             drop(call.send(scene.gateway.address).await);
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
