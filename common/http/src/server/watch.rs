@@ -11,12 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::stream::Stream;
 use super::untaken::Untaken;
 use crate::executor::TaskEnd;
+use crate::places::Place;
 use crate::tunnel::Switch;
 
 /// The largest piece of an answer that is handed to HTTP/2 at once: the least that a peer must take to show that it
@@ -97,7 +97,7 @@ impl Activity {
     }
 
     /// Marks a request as open until the answer is dropped, and keeps its place among those of the listener.
-    pub(super) fn open(self: &Arc<Self>, place: Option<OwnedSemaphorePermit>) -> OpenRequest {
+    pub(super) fn open(self: &Arc<Self>, place: Option<Place>) -> OpenRequest {
         self.open.fetch_add(1, Relaxed);
         let number = self.started.fetch_add(1, Relaxed);
         let unanswered = self.http2.load(Relaxed).then(Instant::now);
@@ -132,7 +132,7 @@ impl Activity {
 pub(super) struct OpenRequest {
     activity: Arc<Activity>,
     number: u64,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     /// Since when it waits for its answer to begin; only on HTTP/2, where requests can be taken back one by one.
     unanswered: Option<Instant>,
     /// Ends it alone; only on HTTP/2.
