@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use symbolon_audit::RefusalCounters;
+use symbolon_audit::{RefusalCounters, Repeated, Repeats};
 use symbolon_identity::{DecisionId, ReasonCode, Timestamp};
 use symbolon_wire::{TokenAnswer, TokenType};
 
@@ -12,7 +12,6 @@ use crate::mint::Minted;
 use crate::presented::Presented;
 use crate::record::Receipt;
 use crate::refusal::Refusal;
-use crate::repeats::{Repeated, Repeats};
 use crate::routes::error::face;
 use crate::store::{Conflict, Entry, Keep, Ledger, LedgerError, Verdict};
 use crate::unrecorded::{Stranger, Unrecorded};
@@ -122,7 +121,7 @@ impl Audit {
         let workload = record.caller.id.clone();
         let shadow = record.shadow.clone();
         self.metrics.count_failed(&record.failed_policies);
-        let whom = Repeated::of(&record);
+        let whom = record.repeated();
         let keep = self.keep(&whom, record.reason);
         let repeated = (keep != Keep::ALL).then(|| record.clone());
         let entry = if keep == Keep::ALL {

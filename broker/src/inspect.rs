@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
-use symbolon_audit::{Event, Outcome, Record};
+use symbolon_audit::{Event, Outcome, Record, Repeated, Repeats};
 use symbolon_identity::Timestamp;
 use symbolon_token::{
     Actor, AudienceRule, Claims, Revocation, RevocationKind, UnverifiedToken, VerifiedToken,
@@ -18,7 +18,6 @@ use crate::policies::Policies;
 use crate::presented::Presented;
 use crate::proofs::{Proofs, ProvedKey};
 use crate::refusal::Refusal;
-use crate::repeats::{Repeated, Repeats};
 use crate::revoke::{Allowance, Revocations};
 use crate::routes::error::face;
 use crate::store::{Entry, Ledger, LedgerError, NewRevocation, Store, Use, Verdict};
@@ -86,7 +85,8 @@ impl Inspector {
         let own = caller.attested.workload().as_str();
         let is_own = claims.subject.as_str() == own
             || claims.client_id.as_ref().is_some_and(|client| client.as_str() == own);
-        if is_own && !self.allowance.take(caller.attested.workload(), now) {
+        // Also for another's: each attempt is put on record.
+        if !self.allowance.take(caller.attested.workload(), now) {
             return Err(Refusal::RateLimited.into());
         }
         let outcome = if is_own { Outcome::Success } else { Outcome::Denied };
@@ -150,7 +150,7 @@ impl Inspector {
         presented: &Presented,
         now: Timestamp,
     ) -> Result<(), InspectError> {
-        let (whom, reason) = (Repeated::at(owner.attested.workload(), now), face(refusal).reason);
+        let (whom, reason) = (Repeated::by(owner.attested.workload().as_str(), now), face(refusal).reason);
         let is_recorded = !self.repeats.are_enough(&whom, reason);
         if is_recorded {
             let source = presented.source.map_or_else(|| "unix".to_owned(), |source| source.to_string());

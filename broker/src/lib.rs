@@ -27,7 +27,6 @@ mod proxies;
 mod record;
 mod refusal;
 mod reload;
-mod repeats;
 mod resources;
 mod revoke;
 mod routes;

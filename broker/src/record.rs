@@ -2,7 +2,7 @@
 //! Not here: refusals of strangers, which are counted, and where records are kept.
 
 use serde::{Deserialize, Serialize};
-use symbolon_audit::{Actor, Event, Record, Token};
+use symbolon_audit::{Actor, Event, Record, Repeated, Token};
 use symbolon_identity::{DecisionId, ReasonCode, ResourceName, Scopes, Timestamp, TokenId};
 use symbolon_jws::Thumbprint;
 use symbolon_policies::{Denial, PolicyId, Question, Shadow, Workload};
@@ -184,6 +184,12 @@ impl DecisionRecord {
         self.detail = None;
         self.token = None;
         self.policies.clear();
+    }
+
+    /// What makes refusals alike, but for their reason: the caller, and of several resources the first.
+    pub(crate) fn repeated(&self) -> Repeated {
+        let whom = Repeated::by(self.caller.id.as_str(), self.time);
+        whom.at_resource(self.resources.first().map(ResourceName::as_str))
     }
 
     /// The names of the resources, else what the caller named.

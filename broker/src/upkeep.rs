@@ -6,12 +6,11 @@ mod pace;
 use std::sync::Arc;
 use std::time::Duration;
 
-use symbolon_audit::{RefusalCount, RefusalCounters};
+use symbolon_audit::{RefusalCount, RefusalCounters, Repeats, Repetition};
 use symbolon_daemon::{Clock, Lifecycle};
 use symbolon_identity::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::repeats::{Counted, Repeats};
 use crate::revoke::Revocations;
 use crate::store::{Entry, Ledger, Store};
 use pace::Pace;
@@ -67,9 +66,12 @@ impl Upkeep {
     }
 
     /// Puts counts on record, all in one commit. What may not be on record is kept for the next time.
-    async fn put(&self, strangers: Vec<RefusalCount>, repeats: Vec<Counted>) {
-        let records: Vec<_> =
-            strangers.iter().map(RefusalCount::record).chain(repeats.iter().map(Counted::record)).collect();
+    async fn put(&self, strangers: Vec<RefusalCount>, repeats: Vec<Repetition>) {
+        let records: Vec<_> = strangers
+            .iter()
+            .map(RefusalCount::record)
+            .chain(repeats.iter().map(Repetition::record))
+            .collect();
         if records.is_empty() {
             return;
         }

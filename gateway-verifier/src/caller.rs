@@ -22,6 +22,8 @@ pub struct VerifiedCaller {
     headers: IdentityHeaders,
     /// The routes that it was let through on.
     admitted: Mutex<BTreeSet<RouteName>>,
+    /// The routes on which a stream went on with it.
+    renewed: Mutex<BTreeSet<RouteName>>,
     trust_domain: Option<TrustDomain>,
     facts: OnceLock<Option<Arc<Value>>>,
     asker: OnceLock<Asker>,
@@ -67,6 +69,7 @@ impl VerifiedCaller {
             issuer,
             headers,
             admitted: Mutex::default(),
+            renewed: Mutex::default(),
             trust_domain,
             facts: OnceLock::new(),
             asker: OnceLock::new(),
@@ -76,9 +79,13 @@ impl VerifiedCaller {
     /// Whether it is let through on this route for the first time since its token was verified.
     #[must_use]
     pub fn is_first_on(&self, route: &RouteName) -> bool {
-        // A panic elsewhere costs at most one more record.
-        let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
-        !admitted.contains(route) && admitted.insert(route.clone())
+        is_first(&self.admitted, route)
+    }
+
+    /// Whether a stream of this route goes on with it for the first time since its token was verified.
+    #[must_use]
+    pub fn is_first_renewal_on(&self, route: &RouteName) -> bool {
+        is_first(&self.renewed, route)
     }
 
     /// The token.
@@ -121,6 +128,12 @@ impl VerifiedCaller {
         let claims = self.token.claims();
         claims.actor.as_ref().map_or(claims.subject.as_str(), |actor| actor.subject.as_str())
     }
+}
+
+fn is_first(known: &Mutex<BTreeSet<RouteName>>, route: &RouteName) -> bool {
+    // A panic elsewhere costs at most one more record.
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    !known.contains(route) && known.insert(route.clone())
 }
 
 impl Asker {

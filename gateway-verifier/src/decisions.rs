@@ -40,17 +40,29 @@ pub struct Rejected {
     pub request: String,
 }
 
-/// The last rejections. Strangers and verified callers are kept apart, so that strangers cannot push the others out.
+/// Among whom a rejection is remembered: neither can push the other out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    /// Strangers, and callers that are rejected for one thing again and again.
+    Crowd,
+    /// Callers that proved who they are.
+    Callers,
+}
+
+/// The last rejections.
 #[derive(Debug, Default)]
 pub struct Recent {
-    strangers: Mutex<VecDeque<Rejected>>,
+    crowd: Mutex<VecDeque<Rejected>>,
     callers: Mutex<VecDeque<Rejected>>,
 }
 
 impl Recent {
     /// Keeps a rejection, in place of the oldest one if need be.
-    pub fn keep(&self, rejected: Rejected) {
-        let kept = if rejected.rejection.caller().is_some() { &self.callers } else { &self.strangers };
+    pub fn keep(&self, rejected: Rejected, among: Company) {
+        let kept = match among {
+            Company::Callers => &self.callers,
+            Company::Crowd => &self.crowd,
+        };
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT {
             kept.pop_front();
@@ -62,7 +74,7 @@ impl Recent {
     #[must_use]
     pub fn last(&self, limit: usize) -> Vec<Rejected> {
         let mut all = Vec::new();
-        for kept in [&self.callers, &self.strangers] {
+        for kept in [&self.callers, &self.crowd] {
             all.extend(kept.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().take(limit).cloned());
         }
         all.sort_by_key(|rejected| std::cmp::Reverse(rejected.at.time));
@@ -77,7 +89,7 @@ impl Recent {
             let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.iter().rev().find(|rejected| rejected.at.id == *id).cloned()
         };
-        search(&self.callers).or_else(|| search(&self.strangers))
+        search(&self.callers).or_else(|| search(&self.crowd))
     }
 }
 
@@ -110,7 +122,7 @@ mod tests {
         let recent = Recent::default();
         let kept = u64::try_from(KEPT).unwrap();
         for number in 0..=kept {
-            recent.keep(rejected(number));
+            recent.keep(rejected(number), Company::Crowd);
         }
         assert!(recent.find(&rejected(0).at.id).is_none());
         assert!(recent.find(&rejected(1).at.id).is_some());

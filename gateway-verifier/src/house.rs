@@ -181,11 +181,15 @@ impl Builder {
         self.lifecycle.spawn_background("issuer_keys", refresh);
     }
 
-    /// Follows the feeds of the issuers that have one, and has what they revoke ended where it is open.
+    /// Follows the keys of all issuers and the feeds of those that have one, and has what they revoke ended where it is open.
     ///
     /// # Errors
     /// [`BuildError::Feed`] if one cannot be followed at all.
     pub fn follow(&self, config: &GatewayConfig, keys: &Keys, reaper: &Reaper) -> Result<(), BuildError> {
+        for issuer in keys.issuers.iter() {
+            let reaping = reaper.clone().run_keys(Arc::clone(issuer), keys.stop.clone());
+            self.lifecycle.spawn_background("keyless_streams", reaping);
+        }
         for written in &config.issuers {
             let (Some(revocations), Some(feed), Some(issuer)) =
                 (&written.revocations, keys.feeds.of(&written.name), keys.issuers.get(&written.name))
@@ -246,7 +250,14 @@ impl Keys {
     /// Whether a caller that was verified has lost its right: its token is revoked, or nobody trusts its issuer any more.
     #[must_use]
     pub fn withdraw(&self, caller: &VerifiedCaller, now: Timestamp) -> bool {
-        self.feeds.revoke(caller, now) || self.are_strange_to(caller)
+        self.feeds.revoke(caller, now) || self.are_strange_to(caller) || self.have_lost_that_of(caller, now)
+    }
+
+    /// Whether the issuer that verified a token is in force and does not publish its key any more.
+    fn have_lost_that_of(&self, caller: &VerifiedCaller, now: Timestamp) -> bool {
+        let issuer = caller.issuer();
+        let known = self.issuers.get(caller.issuer_name()).is_some_and(|known| Arc::ptr_eq(known, issuer));
+        known && !issuer.holds(&caller.token().key_thumbprint(), now)
     }
 
     /// Whether the issuer of a caller is none of these, under its name.

@@ -149,11 +149,12 @@ impl Planner<'_> {
     fn place(&self, matches: &MatchConfig, findings: &mut Findings) -> Option<Place> {
         let path = format!("{}.match", self.path);
         let pattern = findings.keep(&format!("{path}.path"), PathPattern::parse(&matches.path));
-        if pattern
-            .as_ref()
-            .is_some_and(|pattern| pattern.as_str().starts_with(paths::PROTECTED_RESOURCE_METADATA))
-        {
+        let begins = |with| pattern.as_ref().is_some_and(|pattern| pattern.as_str().starts_with(with));
+        if begins(paths::PROTECTED_RESOURCE_METADATA) {
             findings.add(format!("{path}.path"), "the gateway itself answers there (RFC 9728)");
+        }
+        if begins(paths::STREAM_RENEWAL) {
+            findings.add(format!("{path}.path"), "the gateway itself answers there (streams are renewed)");
         }
         let hosts = match &matches.hosts {
             None => Some(None),

@@ -19,6 +19,7 @@ pub struct Rejection {
     notes: Option<Box<Notes>>,
     retry_after: Option<Duration>,
     caller: Option<Arc<VerifiedCaller>>,
+    is_proven: bool,
     progress: Option<Progress>,
     denied: Option<Arc<Denied>>,
 }
@@ -38,7 +39,8 @@ impl Rejection {
     /// A rejection for this reason.
     #[must_use]
     pub fn new(code: ReasonCode) -> Self {
-        Self { code, notes: None, retry_after: None, caller: None, progress: None, denied: None }
+        let (notes, retry_after, caller, progress, denied) = (None, None, None, None, None);
+        Self { code, notes, retry_after, caller, is_proven: false, progress, denied }
     }
 
     /// Adds what happened, for operators.
@@ -57,9 +59,15 @@ impl Rejection {
         self
     }
 
-    /// Adds the caller whose token was verified before the request was rejected.
+    /// Adds the caller whose token was verified before the request was rejected, and who proved to be that caller.
     #[must_use]
-    pub fn of(mut self, caller: &Arc<VerifiedCaller>) -> Self {
+    pub fn of(self, caller: &Arc<VerifiedCaller>) -> Self {
+        Self { is_proven: true, ..self.naming(caller) }
+    }
+
+    /// Adds the caller whose token was presented, by whoever did.
+    #[must_use]
+    pub fn naming(mut self, caller: &Arc<VerifiedCaller>) -> Self {
         self.caller = Some(Arc::clone(caller));
         self
     }
@@ -117,10 +125,17 @@ impl Rejection {
         self.denied.as_ref()
     }
 
-    /// The caller, if a token was verified.
+    /// The caller whose token was presented, if one was verified.
     #[must_use]
     pub fn caller(&self) -> Option<&Arc<VerifiedCaller>> {
         self.caller.as_ref()
+    }
+
+    /// The caller, if it was the caller: who has nothing but a copy of a bound token is a stranger, and may do nothing in
+    /// its owner's name.
+    #[must_use]
+    pub fn proven_caller(&self) -> Option<&Arc<VerifiedCaller>> {
+        self.caller.as_ref().filter(|_| self.is_proven)
     }
 }
 

@@ -4,15 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use symbolon_audit::{Actor, Event, FileSink, Outcome, Record, RefusalCount, RefusalCounters, Target, Token};
-use symbolon_identity::ReasonCode;
+use symbolon_audit::{
+    Actor, Event, FileSink, Outcome, Record, RefusalCount, RefusalCounters, Repeated, Repeats, Repetition,
+    Target, Token,
+};
+use symbolon_identity::{ReasonCode, RouteName};
 use symbolon_policies::{Permit, PolicyId};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::caller::VerifiedCaller;
 use crate::clock::Now;
-use crate::decisions::{Circumstances, Recent, Rejected};
+use crate::decisions::{Circumstances, Company, Recent, Rejected};
 use crate::metrics::Metrics;
 use crate::rejection;
 use crate::stages::authorize::Denied;
@@ -33,6 +36,7 @@ const TICK: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Trail {
     ledger: Option<Ledger>,
+    repeats: Arc<Repeats>,
     recent: Recent,
     metrics: Metrics,
 }
@@ -74,6 +78,7 @@ struct Answer {
 pub struct Scribe {
     queue: mpsc::Receiver<Entry>,
     strangers: Arc<RefusalCounters>,
+    repeats: Arc<Repeats>,
     sink: FileSink,
     metrics: Metrics,
     now: Now,
@@ -83,7 +88,7 @@ impl Trail {
     /// A trail that writes nothing; recent rejections can still be looked up.
     #[must_use]
     pub fn without_file(metrics: Metrics) -> Self {
-        Self { ledger: None, recent: Recent::default(), metrics }
+        Self { ledger: None, repeats: Arc::default(), recent: Recent::default(), metrics }
     }
 
     /// A trail that leads to a file, and the task that writes it.
@@ -91,12 +96,15 @@ impl Trail {
     pub fn to_file(sink: FileSink, metrics: Metrics, now: Now) -> (Self, Scribe) {
         let (sender, queue) = mpsc::channel(QUEUE);
         let strangers = Arc::new(RefusalCounters::new(STRANGERS));
-        let ledger = Ledger { queue: sender, strangers: Arc::clone(&strangers) };
-        let trail = Self { ledger: Some(ledger), recent: Recent::default(), metrics: metrics.clone() };
-        (trail, Scribe { queue, strangers, sink, metrics, now })
+        let repeats = Arc::<Repeats>::default();
+        let ledger = Some(Ledger { queue: sender, strangers: Arc::clone(&strangers) });
+        let (recent, counted) = (Recent::default(), metrics.clone());
+        let trail = Self { ledger, repeats: Arc::clone(&repeats), recent, metrics: counted };
+        (trail, Scribe { queue, strangers, repeats, sink, metrics, now })
     }
 
-    /// Reports a rejection: on record if the caller was verified, counted otherwise; kept for explaining in both cases.
+    /// Reports a rejection: on record if the caller proved who it is and is not rejected for the same again and again,
+    /// counted otherwise; kept for explaining in all cases.
     pub fn rejected(&self, rejected: Rejected) {
         let (code, at) = (rejected.rejection.code(), &rejected.at);
         self.metrics.rejected(code);
@@ -104,22 +112,24 @@ impl Trail {
         if let Some(shadow) = denied.and_then(|denied| denied.denial.shadow()) {
             self.metrics.shadowed(shadow);
         }
-        match (&self.ledger, rejected.rejection.caller()) {
-            (None, _) => {}
-            (Some(ledger), None) => ledger.strangers.count(code, at.source, at.time),
-            (Some(_), Some(caller)) => {
-                let caller = Arc::clone(caller);
-                let policies = denied.map(|denied| denied.denial.policies().to_vec()).unwrap_or_default();
-                let answer = Answer { policies, denied: denied.cloned() };
-                self.enter(Entry::Caller {
-                    caller,
-                    at: at.clone(),
-                    verdict: Verdict::Rejected(code),
-                    answer,
-                });
+        let Some(caller) = rejected.rejection.proven_caller() else {
+            if let Some(ledger) = &self.ledger {
+                ledger.strangers.count(code, at.source, at.time);
             }
+            self.recent.keep(rejected, Company::Crowd);
+            return;
+        };
+        let route = at.route.as_ref().map(|route| route.name.as_str());
+        let whom = Repeated::by(caller.id(), at.time).of(caller.issuer_name().as_str()).on_route(route);
+        let is_recorded = !self.repeats.are_enough(&whom, code);
+        self.repeats.count(&whom, code, is_recorded);
+        if is_recorded && self.ledger.is_some() {
+            let policies = denied.map(|denied| denied.denial.policies().to_vec()).unwrap_or_default();
+            let answer = Answer { policies, denied: denied.cloned() };
+            let (caller, at, verdict) = (Arc::clone(caller), at.clone(), Verdict::Rejected(code));
+            self.enter(Entry::Caller { caller, at, verdict, answer });
         }
-        self.recent.keep(rejected);
+        self.recent.keep(rejected, if is_recorded { Company::Callers } else { Company::Crowd });
     }
 
     /// Reports a caller whose token opens a route for the first time, and what policies permitted.
@@ -132,15 +142,18 @@ impl Trail {
         self.passed(caller, permits, Verdict::Admitted, at);
     }
 
-    /// Reports that an open stream goes on with this caller's token, and what policies permitted.
+    /// Reports that an open stream of this route goes on with this caller's token, and what policies permitted. On record
+    /// is the first one for each token.
     pub fn renewed(
         &self,
         caller: &Arc<VerifiedCaller>,
         permits: &[Permit],
-        at: impl FnOnce() -> Circumstances,
+        (route, at): (&RouteName, impl FnOnce() -> Circumstances),
     ) {
         self.metrics.renewed_streams.inc();
-        self.passed(caller, permits, Verdict::Renewed, at);
+        if caller.is_first_renewal_on(route) {
+            self.passed(caller, permits, Verdict::Renewed, at);
+        }
     }
 
     fn passed(
@@ -263,13 +276,20 @@ impl Scribe {
                     tokio::time::sleep(GATHER).await;
                 }
                 _ = tick.tick() => {
-                    let finished = self.strangers.take_finished(self.now.now());
-                    self.write(finished.iter().map(RefusalCount::record)).await;
+                    let now = self.now.now();
+                    let (strangers, repeats) =
+                        (self.strangers.take_finished(now), self.repeats.take_finished(now));
+                    self.write_counts(&strangers, &repeats).await;
                 }
             }
         }
-        let rest = self.strangers.take_all();
-        self.write(rest.iter().map(RefusalCount::record)).await;
+        let (strangers, repeats) = (self.strangers.take_all(), self.repeats.take_all());
+        self.write_counts(&strangers, &repeats).await;
+    }
+
+    async fn write_counts(&self, strangers: &[RefusalCount], repeats: &[Repetition]) {
+        let strangers = strangers.iter().map(RefusalCount::record);
+        self.write(strangers.chain(repeats.iter().map(Repetition::record))).await;
     }
 
     /// Appends all at once, so that the file groups them into few flushes.

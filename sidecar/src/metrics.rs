@@ -94,6 +94,7 @@ impl EncodeLabelValue for Came {
         encoder.write_str(match self {
             Self::Renewed => "renewed",
             Self::Refused => "refused",
+            Self::Unknown => "unknown",
             Self::Failed => "failed",
         })
     }

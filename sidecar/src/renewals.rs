@@ -3,7 +3,7 @@
 
 mod keeper;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,6 +42,12 @@ pub(crate) struct Renewals {
 struct Table {
     next: u64,
     streams: HashMap<u64, Stream>,
+    /// Which of them have their time, the first one first.
+    times: BTreeSet<(Instant, u64)>,
+    /// What those that need no time rest on.
+    current: Option<Arc<Credential>>,
+    /// Whether one rests on another credential and has no time yet.
+    unplanned: bool,
 }
 
 #[derive(Debug)]
@@ -61,6 +67,15 @@ pub(crate) struct Open {
     number: u64,
 }
 
+/// A stream that is due.
+#[derive(Debug)]
+struct Due {
+    number: u64,
+    id: StreamId,
+    /// It was asked for before, in vain.
+    again: bool,
+}
+
 /// What came of asking for a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Came {
@@ -68,6 +83,8 @@ pub(crate) enum Came {
     Renewed,
     /// The gateway said no: the stream ends with its old token.
     Refused,
+    /// Whoever answered does not know the stream. Of several gateways another one may.
+    Unknown,
     /// No answer that says yes or no.
     Failed,
 }
@@ -95,51 +112,86 @@ impl Renewals {
         let mut table = self.table();
         let number = table.next;
         table.next = number.wrapping_add(1);
+        // It may rest on a token that was replaced while it was opened.
+        let is_late = table.current.as_ref().is_some_and(|current| !Arc::ptr_eq(current, &credential));
+        table.unplanned |= is_late;
         table.streams.insert(number, Stream { id, credential, due: None, tries: 0 });
         drop(table);
-        // It may rest on a token that was replaced while it was opened.
-        self.news.notify_one();
+        if is_late {
+            self.news.notify_one();
+        }
         Open { renewals: Arc::clone(self), number }
     }
 
     /// Gives every stream that rests on another credential its time, and says when the first one is due.
     fn plan(&self, current: &Arc<Credential>, now: Now, dice: &mut Dice) -> Option<Instant> {
         let mut table = self.table();
-        for stream in table.streams.values_mut() {
-            if stream.due.is_none() && !Arc::ptr_eq(&stream.credential, current) {
-                let spread = (stream.credential.left(now) / 2).min(SPREAD_MOST);
-                stream.due = Some(now.tick + dice.between(0, spread));
+        let Table { streams, times, current: known, unplanned, .. } = &mut *table;
+        let is_known = known.as_ref().is_some_and(|known| Arc::ptr_eq(known, current));
+        if *unplanned || !is_known {
+            for (number, stream) in streams {
+                if stream.due.is_none() && !Arc::ptr_eq(&stream.credential, current) {
+                    let spread = (stream.credential.left(now) / 2).min(SPREAD_MOST);
+                    let due = now.tick + dice.between(0, spread);
+                    stream.due = Some(due);
+                    times.insert((due, *number));
+                }
             }
+            (*known, *unplanned) = (Some(Arc::clone(current)), false);
         }
-        table.streams.values().filter_map(|stream| stream.due).min()
+        times.first().map(|(due, _)| *due)
     }
 
     /// Some of the streams that are due.
-    fn due(&self, now: Now) -> Vec<(u64, StreamId)> {
+    fn due(&self, now: Now) -> Vec<Due> {
         let table = self.table();
-        let due = |stream: &Stream| stream.due.is_some_and(|due| due <= now.tick);
-        let streams = table.streams.iter().filter(|(_, stream)| due(stream));
-        streams.take(BATCH).map(|(number, stream)| (*number, stream.id.clone())).collect()
+        let due = table.times.range(..=(now.tick, u64::MAX)).take(BATCH);
+        let due = due.filter_map(|(_, number)| Some((*number, table.streams.get(number)?)));
+        due.map(|(number, stream)| Due { number, id: stream.id.clone(), again: stream.tries > 0 }).collect()
     }
 
-    /// Takes in what came of asking for one.
-    fn settle(&self, (number, came): (u64, Came), current: &Arc<Credential>, now: Now, dice: &mut Dice) {
+    /// Takes in what came of asking for one, and says what that means: nobody knows a stream whose token is over.
+    fn settle(
+        &self,
+        (number, came): (u64, Came),
+        current: &Arc<Credential>,
+        now: Now,
+        dice: &mut Dice,
+    ) -> Came {
         let mut table = self.table();
-        let Some(stream) = table.streams.get_mut(&number) else { return };
+        let Table { streams, times, .. } = &mut *table;
+        let Some(stream) = streams.get_mut(&number) else { return came };
+        if let Some(due) = stream.due.take() {
+            times.remove(&(due, number));
+        }
         match came {
             Came::Renewed => {
                 stream.credential = Arc::clone(current);
-                (stream.due, stream.tries) = (None, 0);
+                stream.tries = 0;
+            }
+            Came::Unknown if stream.credential.left(now).is_zero() => {
+                streams.remove(&number);
+                return Came::Refused;
             }
             Came::Refused => {
-                table.streams.remove(&number);
+                streams.remove(&number);
             }
-            Came::Failed => {
+            Came::Unknown | Came::Failed => {
                 let factor = 2_u32.saturating_pow(stream.tries);
                 stream.tries = stream.tries.saturating_add(1);
                 let pause = AGAIN_FIRST.saturating_mul(factor).min(AGAIN_MOST);
-                stream.due = Some(now.tick + dice.between(50, pause));
+                let due = now.tick + dice.between(50, pause);
+                stream.due = Some(due);
+                times.insert((due, number));
             }
+        }
+        came
+    }
+
+    fn forget(&self, number: u64) {
+        let mut table = self.table();
+        if let Some(due) = table.streams.remove(&number).and_then(|stream| stream.due) {
+            table.times.remove(&(due, number));
         }
     }
 
@@ -150,7 +202,7 @@ impl Renewals {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.renewals.table().streams.remove(&self.number);
+        self.renewals.forget(self.number);
     }
 }
 

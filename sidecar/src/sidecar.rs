@@ -213,15 +213,18 @@ impl ReverseBuilder<'_> {
             http2: upstream.http2,
             ..ForwardOptions::default()
         };
-        let forwarder = Forwarder::new(&options, self.lifecycle)
-            .map_err(|source| StartError::Upstream { upstream: upstream.name.clone(), source })?;
+        let forwarder = |options: &ForwardOptions| {
+            Forwarder::new(options, self.lifecycle)
+                .map_err(|source| StartError::Upstream { upstream: upstream.name.clone(), source })
+        };
         Ok(Reverse {
             label: UpstreamLabel(upstream.name.clone()),
             target: Arc::new(upstream.target.clone()),
             app_authorization: upstream.app_authorization,
             account,
             key: Arc::clone(&self.key),
-            forwarder,
+            forwarder: forwarder(&options)?,
+            anew: forwarder(&ForwardOptions { max_idle: 0, ..options })?,
             time: self.time.clone(),
             metrics: self.requests.clone(),
             renewals: Arc::default(),

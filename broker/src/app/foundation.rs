@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use symbolon_audit::{Event, Outcome, Record, RefusalCounters};
+use symbolon_audit::{Event, Outcome, Record, RefusalCounters, Repeats};
 use symbolon_daemon::{Clock, Lifecycle, Readiness, SystemClock};
 use symbolon_http::client::GuardedClient;
 use symbolon_identity::{IssuerUrl, Timestamp};
@@ -24,7 +24,6 @@ use crate::metrics::TokenMetrics;
 use crate::own_tokens::OwnTokens;
 use crate::pins::{Endings, Pins};
 use crate::plan::Plan;
-use crate::repeats::Repeats;
 use crate::revoke::Revocations;
 use crate::store::{Entry, Ledger, SqliteStore, Store};
 use crate::unrecorded::Unrecorded;

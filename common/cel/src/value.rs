@@ -60,7 +60,7 @@ impl Value {
     }
 
     /// A map from text to text in which every absent key is `""`: what [`Shape::TotalMap`](crate::Shape::TotalMap)
-    /// declares. Of repeated keys the first one counts.
+    /// declares. A key that is repeated is there and has no value: reading it has no result.
     ///
     /// # Errors
     /// [`ValueError::TooManyElements`].

@@ -32,7 +32,7 @@ fn environment() -> Environment {
 
 fn bindings() -> Bindings {
     let headers = Value::total_map(KeyCase::Folded, [("Content-Type", "text/plain"), ("x-a", "1")]).unwrap();
-    let query = Value::total_map(KeyCase::Exact, [("plan", "pro"), ("plan", "second")]).unwrap();
+    let query = Value::total_map(KeyCase::Exact, [("plan", "pro"), ("twice", "a"), ("twice", "a")]).unwrap();
     let request = Value::map([("path", "/orders/7".into()), ("headers", headers), ("query", query)]).unwrap();
     let attested = Value::from_json(&serde_json::json!({
         "namespace": "shop", "repository": "octo/repo", "executable": "/usr/bin/app", "uid": 1000,

@@ -38,6 +38,7 @@ pub use upstream::{Upstream, UpstreamError};
 
 use crate::body::{Body, Leash, Manner, StreamLimits};
 use crate::grpc;
+use crate::server::Crowder;
 use crate::streams::Guard;
 use crate::target::{RequestTarget, check_framing, check_method};
 use crate::tls::{self, TlsError};
@@ -90,7 +91,8 @@ pub struct ForwardOptions {
     pub idle_timeout: Duration,
     /// How many unused connections are kept for each upstream. Default 64.
     pub max_idle: usize,
-    /// Requests at one time at each upstream, whose answers have not ended; more are refused. Default 4096.
+    /// Requests at one time at each upstream, whose answers have not ended; more are refused. One peer whose requests the
+    /// listener counts has half of them at most. Default 4096.
     pub max_requests: usize,
     /// The most bytes of a request's body; `None` is no limit. Default `None`.
     pub max_request_body: Option<u64>,
@@ -144,7 +146,8 @@ impl<P: Cleared> Forwarder<P> {
         let (mut head, body) = request.into_parts();
         let guard = cleared.take_guard();
         let asked = self.check(&head, &body)?;
-        let place = self.places.enter(cleared.upstream().authority());
+        let peer = head.extensions.get::<Crowder>().copied();
+        let place = self.places.enter(cleared.upstream().authority(), peer);
         let place = place.ok_or_else(|| ForwardError::busy(cleared.upstream()))?;
         let mut leash = Leash::new(guard, place);
         if asked == Asked::WebSocket {

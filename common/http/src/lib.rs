@@ -7,6 +7,7 @@ pub mod client;
 mod executor;
 pub mod forward;
 pub mod grpc;
+mod places;
 pub mod server;
 pub mod streams;
 pub mod target;

@@ -11,6 +11,7 @@ mod metrics;
 mod peer;
 mod stream;
 mod unix;
+mod untaken;
 mod watch;
 
 use std::convert::Infallible;
@@ -22,6 +23,7 @@ use http::{Request, Response};
 use symbolon_daemon::Lifecycle;
 
 pub use bind::{Bind, BindError, BindSyntaxError, Bound, BoundAddress};
+pub(crate) use crowd::{Crowd, Crowder, Place};
 pub use limits::Limits;
 pub use metrics::ServerMetrics;
 pub use peer::{ConnectionInfo, Peer, PeerCredentials, PidfdOrigin};

@@ -13,7 +13,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use symbolon_http::client::GuardedClient;
-use symbolon_identity::{IssuerName, IssuerUrl, Timestamp};
+use symbolon_identity::{IssuerName, IssuerUrl, Timestamp, WorkloadId};
 use symbolon_token::{
     AudienceRule, DEFAULT_LEEWAY, Expectations, IntrospectedToken, OpaqueToken, TokenHash, TokenType,
     VerifiedToken,
@@ -42,6 +42,17 @@ pub struct IntrospectionSettings {
     pub concurrent: u32,
     /// The most questions in one second.
     pub per_second: u32,
+}
+
+/// Who asks, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// How we authenticate.
+    pub client: &'a Authentication<'a>,
+    /// For whom: each workload has its share of the questions.
+    pub workload: &'a WorkloadId,
+    /// When.
+    pub now: Timestamp,
 }
 
 /// One issuer that is asked about its tokens.
@@ -98,11 +109,10 @@ impl Introspection {
     pub async fn ask(
         &self,
         token: &OpaqueToken,
-        client: &Authentication<'_>,
+        asker: Asker<'_>,
         audience: AudienceRule<'_>,
-        now: Timestamp,
     ) -> Result<IntrospectedToken, IntrospectionError> {
-        let members = self.answer(token.expose(), client, now).await?;
+        let members = self.answer(token.expose(), asker).await?;
         let members = members.ok_or_else(|| self.inactive(token.hash()))?;
         let expectations = Expectations {
             issuer: self.issuer.as_str(),
@@ -112,7 +122,7 @@ impl Introspection {
             leeway: DEFAULT_LEEWAY,
             required: &[],
         };
-        IntrospectedToken::check(members, token.hash(), &expectations, now)
+        IntrospectedToken::check(members, token.hash(), &expectations, asker.now)
             .map_err(|source| IntrospectionError::Token { issuer: self.name.clone(), source })
     }
 
@@ -123,10 +133,9 @@ impl Introspection {
     pub async fn confirm(
         &self,
         (jwt, verified): (&SecretString, &VerifiedToken),
-        client: &Authentication<'_>,
-        now: Timestamp,
+        asker: Asker<'_>,
     ) -> Result<(), IntrospectionError> {
-        let members = self.answer(jwt.expose_secret(), client, now).await?;
+        let members = self.answer(jwt.expose_secret(), asker).await?;
         let members = members.ok_or_else(|| self.inactive(verified.hash()))?;
         answer::is_about(&members, verified).map_err(|source| IntrospectionError::Unavailable {
             issuer: self.name.clone(),
@@ -139,10 +148,10 @@ impl Introspection {
     async fn answer(
         &self,
         token: &str,
-        client: &Authentication<'_>,
-        now: Timestamp,
+        Asker { client, workload, now }: Asker<'_>,
     ) -> Result<Option<Map<String, Value>>, IntrospectionError> {
-        let (place, began) = (self.bounds.admit(now).map_err(|held| held.of(&self.name))?, Instant::now());
+        let place = self.bounds.admit(workload, now).map_err(|held| held.of(&self.name))?;
+        let began = Instant::now();
         let answered = tokio::time::timeout(TIMEOUT, self.exchange(token, client, now)).await;
         let answered = answered.unwrap_or(Err(IntrospectionFailure::TimedOut));
         drop(place);
@@ -152,7 +161,7 @@ impl Introspection {
             let retry_after = if source.may_be_the_tokens() {
                 bounds::SOON
             } else {
-                self.bounds.failed(now.saturating_add(began.elapsed()))
+                self.bounds.failed(workload, now.saturating_add(began.elapsed()))
             };
             IntrospectionError::Unavailable { issuer: self.name.clone(), retry_after, source }
         })

@@ -13,6 +13,7 @@ use symbolon_token::{
     AudienceRule, DEFAULT_LEEWAY, Expectations, RequiredClaim, TokenError, TokenType, UnverifiedToken,
     VerifiedToken,
 };
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::key_set::Found;
@@ -180,6 +181,12 @@ impl Issuer {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.keyring.generation()
+    }
+
+    /// Tells of each new [`generation`](Self::generation).
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.keyring.changes()
     }
 
     /// How the keys are doing.

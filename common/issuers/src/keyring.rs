@@ -2,7 +2,7 @@
 //! Not here: verifying tokens (`issuer`), and how often a fetch may happen (`attempts`).
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ pub(crate) struct Keyring {
     source: Source,
     copy: Option<Arc<Copy>>,
     keys: ArcSwapOption<KeySet>,
-    generation: AtomicU64,
+    /// How often the set has changed.
+    generation: watch::Sender<u64>,
     failures: AtomicU32,
     attempts: Mutex<Attempts>,
     /// Rings when a caller wants a fetch.
@@ -70,7 +71,7 @@ impl Keyring {
             source,
             copy,
             keys: ArcSwapOption::from_pointee(keys),
-            generation: AtomicU64::new(0),
+            generation: watch::Sender::new(0),
             failures: AtomicU32::new(0),
             attempts: Mutex::default(),
             wanted: Notify::new(),
@@ -95,7 +96,12 @@ impl Keyring {
     }
 
     pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        *self.generation.borrow()
+    }
+
+    /// Tells of each change of the set.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
     }
 
     pub(crate) fn status(&self, now: Timestamp) -> KeyStatus {
@@ -138,7 +144,7 @@ impl Keyring {
         let removed = old.difference(keys.thumbprints()).count();
         self.keys.store(Some(Arc::new(keys)));
         if added + removed > 0 {
-            self.generation.fetch_add(1, Ordering::Release);
+            self.generation.send_modify(|generation| *generation = generation.wrapping_add(1));
             tracing::info!(
                 issuer.name = %self.issuer,
                 keys.added = added,

@@ -17,7 +17,7 @@ mod tests;
 
 pub use error::{Document, FetchError, IssuerError, SetupError};
 pub use introspection::{
-    Authentication, Credential, Introspection, IntrospectionError, IntrospectionFailure,
+    Asker, Authentication, Credential, Introspection, IntrospectionError, IntrospectionFailure,
     IntrospectionSettings,
 };
 pub use issuer::{Issuer, KeyStatus};

@@ -55,10 +55,15 @@ impl Shared {
             return Err(refused(unknown("the stream is another caller's").of(caller)));
         }
         self.prolong(&found, &admitted, caller).map_err(|rejection| refused(rejection.of(caller)))?;
-        let (now, route) = (self.now.now(), Some(Arc::clone(admitted.route())));
-        let at = || Circumstances { id: self.ids.decision(now), time: now, route, source: view.source() };
+        let (now, route) = (self.now.now(), admitted.route());
+        let at = || Circumstances {
+            id: self.ids.decision(now),
+            time: now,
+            route: Some(Arc::clone(route)),
+            source: view.source(),
+        };
         self.trail.permitted(admitted.permits());
-        self.trail.renewed(caller, admitted.permits(), at);
+        self.trail.renewed(caller, admitted.permits(), (&route.name, at));
         Ok(answer::nothing())
     }
 
@@ -79,10 +84,14 @@ impl Shared {
         if !old.is_subset_of(new) {
             return Err(Rejection::new(ReasonCode::InsufficientScope).compared(old.as_str(), new.as_str()));
         }
+        let moment = self.now.moment();
         if found.is_fresh() {
             return Err(ReasonCode::RateLimited.into());
         }
-        let moment = self.now.moment();
+        if !found.has_room_for(caller, moment.second()) {
+            return Err(Rejection::new(ReasonCode::RateLimited)
+                .because("the stream rests on as many tokens that are not over as it may"));
+        }
         let deadline = route.streams.deadline(caller, moment);
         let renew = |deadline| self.open.renew(found, caller, deadline, moment.second());
         if !deadline.is_some_and(renew) {
@@ -124,9 +133,10 @@ fn shown(found: &Found, refused: Refused) -> Refused {
     }
     let hidden = unknown("the new credentials were rejected")
         .compared(format!("credentials for the route {}", found.route()), rejection.code().as_str());
-    let hidden = match rejection.caller() {
-        Some(caller) => hidden.of(caller),
-        None => hidden,
+    let hidden = match (rejection.proven_caller(), rejection.caller()) {
+        (Some(caller), _) => hidden.of(caller),
+        (None, Some(caller)) => hidden.naming(caller),
+        (None, None) => hidden,
     };
     Refused { rejection: hidden, route }
 }

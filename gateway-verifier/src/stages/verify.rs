@@ -86,7 +86,8 @@ impl Verifier {
         let checks = Checks { rule, presented };
         match self.check(&checks, &caller) {
             Ok(()) => Ok(Passed { caller, fresh }),
-            Err(rejection) => Err(rejection.of(&caller)),
+            Err(Unfit { rejection, is_proven: true }) => Err(rejection.of(&caller)),
+            Err(Unfit { rejection, is_proven: false }) => Err(rejection.naming(&caller)),
         }
     }
 
@@ -132,7 +133,29 @@ impl Verifier {
     }
 
     /// What is checked on every request, found in the cache or not.
-    fn check(&self, checks: &Checks<'_>, caller: &VerifiedCaller) -> Result<(), Rejection> {
+    ///
+    /// SECURITY: until possession was proved, whoever sends a bound token is a stranger. So is whoever repeats a proof: it
+    /// was copied with the token.
+    fn check(&self, checks: &Checks<'_>, caller: &VerifiedCaller) -> Result<(), Unfit> {
+        let is_bound = caller.token().claims().confirmation.is_some();
+        let unfit = |is_proven: bool| move |rejection: Rejection| Unfit { rejection, is_proven };
+        let trusted = self.check_token(checks, caller).map_err(unfit(!is_bound))?;
+        let proof = self.check_possession(checks, trusted, caller).map_err(unfit(false))?;
+        self.check_right(checks, caller).map_err(unfit(true))?;
+        // Last, so that only a request that would go on takes a place in the window.
+        let Some(proof) = proof.filter(|_| !checks.presented.used) else { return Ok(()) };
+        let admitted = self.replay.admit(&proof, checks.presented.now);
+        let admitted =
+            admitted.map_err(|error| Rejection::new(error.reason_code()).because(error.to_string()));
+        admitted.map_err(unfit(false))
+    }
+
+    /// What the token itself says: that it is in time, and for this route.
+    fn check_token<'a>(
+        &self,
+        checks: &Checks<'a>,
+        caller: &VerifiedCaller,
+    ) -> Result<&'a TrustedIssuer, Rejection> {
         let claims = caller.token().claims();
         if let Err(error) = caller.token().check_time(checks.presented.now) {
             self.tokens.forget(&caller.token().hash());
@@ -151,19 +174,21 @@ impl Verifier {
                 Rejection::new(ReasonCode::WrongAudience).compared(rule.resource.as_str(), actual.join(" "))
             );
         }
-        let proof = self.check_possession(checks, trusted, caller)?;
+        Ok(trusted)
+    }
+
+    /// That it was not taken back, and is wide enough.
+    fn check_right(&self, checks: &Checks<'_>, caller: &VerifiedCaller) -> Result<(), Rejection> {
         // On every request, found in the cache or not: a token is revoked after it was verified.
         if let Some(feed) = self.feeds.of(caller.issuer_name()) {
             feed.check(caller.token(), checks.presented.now).map_err(Rejection::new)?;
         }
-        if !rule.scopes.is_subset_of(&claims.scopes) {
+        let (wanted, granted) = (&checks.rule.scopes, &caller.token().claims().scopes);
+        if !wanted.is_subset_of(granted) {
             let rejection = Rejection::new(ReasonCode::InsufficientScope);
-            return Err(rejection.compared(rule.scopes.as_str(), claims.scopes.as_str()));
+            return Err(rejection.compared(wanted.as_str(), granted.as_str()));
         }
-        // Last, so that only a request that would go on takes a place in the window.
-        let Some(proof) = proof.filter(|_| !checks.presented.used) else { return Ok(()) };
-        let admitted = self.replay.admit(&proof, checks.presented.now);
-        admitted.map_err(|error| Rejection::new(error.reason_code()).because(error.to_string()))
+        Ok(())
     }
 
     /// A bound token needs its proof by the `DPoP` scheme, an unbound one must be allowed (RFC 9449 §7.1, §7.2).
@@ -224,6 +249,12 @@ impl Verifier {
 struct Checks<'a> {
     rule: &'a VerifyRule,
     presented: &'a Presented<'a>,
+}
+
+/// What does not fit about a presentation, and whether it came from who the token says.
+struct Unfit {
+    rejection: Rejection,
+    is_proven: bool,
 }
 
 fn mismatch(why: &'static str) -> Rejection {

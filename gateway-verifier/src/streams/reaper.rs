@@ -1,9 +1,11 @@
-//! Ends what is open of a token as soon as its issuer's feed tells that it is taken back.
+//! Ends what is open of a token as soon as its issuer's feed tells that it is taken back, or its key leaves the key set.
 //! Not here: requests that come later, which `verify` refuses.
 
 use std::sync::Arc;
 
 use prometheus_client::metrics::counter::Counter;
+use symbolon_issuers::Issuer;
+use tokio_util::sync::CancellationToken;
 
 use super::Open;
 use crate::caller::VerifiedCaller;
@@ -37,6 +39,18 @@ impl Reaper {
         self.end_where(|caller| keys.are_strange_to(caller));
     }
 
+    /// Ends the streams of tokens that this issuer's keys would not verify any more. A token that is over says nothing: its
+    /// key may go.
+    fn sweep_keyless(&self, issuer: &Issuer) {
+        let now = self.now.now();
+        self.end_where(|caller| {
+            let token = caller.token();
+            caller.issuer_name() == issuer.name()
+                && token.claims().expires_at > now
+                && !issuer.holds(&token.key_thumbprint(), now)
+        });
+    }
+
     fn end_where(&self, fits: impl Fn(&VerifiedCaller) -> bool) {
         let ended = self.open.end_where(fits);
         if ended > 0 {
@@ -64,6 +78,14 @@ impl Reaper {
                     self.sweep(&feeds);
                 }
             }
+        }
+    }
+
+    /// Sweeps with each change of an issuer's keys, until it is replaced.
+    pub async fn run_keys(self, issuer: Arc<Issuer>, stop: CancellationToken) {
+        let mut changes = issuer.changes();
+        while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+            self.sweep_keyless(&issuer);
         }
     }
 }

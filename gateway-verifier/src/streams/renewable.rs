@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, response};
 use symbolon_http::grpc::is_grpc;
 use symbolon_http::server::ConnectionInfo;
 use symbolon_http::streams::{Guard, Holder, Renewal, StreamName};
-use symbolon_identity::{RouteName, Timestamp};
+use symbolon_identity::{Audience, RouteName, Timestamp};
+use symbolon_token::VerifiedToken;
 use symbolon_wire::header;
 use tokio::time::Instant;
 
@@ -23,8 +24,8 @@ const STREAM: HeaderName = HeaderName::from_static(header::SYMBOLON_STREAM);
 const DPOP: HeaderName = HeaderName::from_static(header::DPOP);
 /// A stream is renewed at most this often.
 const PACE: Duration = Duration::from_secs(1);
-/// Of so many tokens that a stream rested on before, a revocation still ends it. Tokens that are over do not count.
-const REMEMBERED: usize = 8;
+/// A stream rests on so many earlier tokens that are not over: a revocation of any of them ends it, so none is forgotten.
+const EARLIER_MOST: usize = 8;
 
 /// The request that opened a stream, without its credentials: what its route judges again.
 pub struct Opening {
@@ -119,6 +120,19 @@ impl Renewable {
     }
 }
 
+impl Renewable {
+    /// The tokens that it rests on beside a new one, as long as they are not over.
+    fn earlier_than(
+        &self,
+        new: &VerifiedCaller,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &Arc<VerifiedCaller>> {
+        let new = new.token().hash();
+        let counts = move |token: &VerifiedToken| token.claims().expires_at > now && token.hash() != new;
+        std::iter::once(&self.caller).chain(&self.before).filter(move |earlier| counts(earlier.token()))
+    }
+}
+
 impl Open {
     /// The open stream that this header names.
     #[must_use]
@@ -142,13 +156,9 @@ impl Open {
         now: Timestamp,
     ) -> bool {
         let Found { name, holder, stream } = found;
-        let lives = |before: &&Arc<VerifiedCaller>| {
-            before.token().claims().expires_at > now && !Arc::ptr_eq(before, caller)
-        };
-        let before = std::iter::once(&stream.caller).chain(&stream.before);
         let renewed = Renewable {
             caller: Arc::clone(caller),
-            before: before.filter(lives).take(REMEMBERED).cloned().collect(),
+            before: stream.earlier_than(caller, now).cloned().collect(),
             opening: Arc::clone(&stream.opening),
             renewed: Some(Instant::now()),
         };
@@ -185,8 +195,9 @@ impl Found {
     #[must_use]
     pub fn belongs_to(&self, caller: &VerifiedCaller) -> bool {
         let (ours, theirs) = (self.caller().token().claims(), caller.token().claims());
-        let same_audiences = ours.audiences.len() == theirs.audiences.len()
-            && ours.audiences.iter().all(|audience| theirs.audiences.contains(audience));
+        let are_among = |some: &[Audience], all: &[Audience]| some.iter().all(|one| all.contains(one));
+        let same_audiences =
+            are_among(&ours.audiences, &theirs.audiences) && are_among(&theirs.audiences, &ours.audiences);
         self.caller().issuer_name() == caller.issuer_name()
             && ours.issuer == theirs.issuer
             && ours.subject == theirs.subject
@@ -194,6 +205,12 @@ impl Found {
             && ours.actor == theirs.actor
             && ours.confirmation == theirs.confirmation
             && same_audiences
+    }
+
+    /// Whether it can rest on one more token without forgetting an earlier one.
+    #[must_use]
+    pub fn has_room_for(&self, caller: &VerifiedCaller, now: Timestamp) -> bool {
+        self.stream.earlier_than(caller, now).count() <= EARLIER_MOST
     }
 
     /// Whether it was renewed a moment ago.

@@ -102,6 +102,12 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("path: /orders/**", "path: /orders/../x", "routes[0].match.path", "not a path pattern"),
     ("path: /orders/**", "path: /**/orders", "routes[0].match.path", "whole segment"),
     ("path: /orders/**", "path: /.well-known/oauth-protected-resource/x", "routes[0].match.path", "RFC 9728"),
+    (
+        "path: /orders/**",
+        "path: /.well-known/symbolon/streams/renew",
+        "routes[0].match.path",
+        "streams are renewed",
+    ),
     ("hosts: [orders.example.com]", "hosts: []", "routes[0].match.hosts", "empty list"),
     (
         "hosts: [orders.example.com]",

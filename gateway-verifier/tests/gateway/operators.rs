@@ -1,10 +1,12 @@
 //! What operators see: explanations, the audit file, metrics, reloads.
 
 use symbolon_identity::ReasonCode;
+use symbolon_jws::Algorithm;
+use symbolon_proof::ProofKey;
 use symbolon_wire::{DecisionDocument, Outcome, RecentDecision};
 
 use crate::harness::wire::{Answer, ask, ask_socket};
-use crate::harness::{Twist, World};
+use crate::harness::{NOW, ORIGIN, Twist, World, prove};
 use crate::tokens::assert_rejected;
 
 async fn explain(world: &World, answer: &Answer) -> DecisionDocument {
@@ -160,6 +162,50 @@ async fn the_audit_file_holds_callers_one_by_one_and_strangers_as_numbers() {
     assert!(count("refusals.counted") >= 1 && count("\"count\":20") == 1, "{text}");
     assert!(!text.contains("canary") && !text.contains(&token), "{text}");
     symbolon_audit::verify(text.as_bytes()).unwrap();
+}
+
+#[tokio::test]
+async fn who_has_a_copy_of_a_bound_token_puts_nothing_on_record_in_its_owners_name() {
+    let world = World::start().await;
+    let (token, old) =
+        (world.mint().sign(), world.mint().with("exp", NOW - 100).with("iat", NOW - 200).sign());
+    assert_eq!(world.call("GET", "/orders/7", &token).await.status, 200);
+    let thief = ProofKey::generate(Algorithm::Es256).unwrap();
+    let proof = prove(&thief, "GET", &format!("{ORIGIN}/orders/7"), &token, world.now());
+    let copied = world.proof("GET", "/orders/7", &token);
+    let with = |token: &str, proof: &str| format!("Authorization: DPoP {token}\r\nDPoP: {proof}\r\n");
+    assert_eq!(world.send("GET", "/orders/7", &with(&token, &copied)).await.status, 200);
+    for _ in 0..5 {
+        for (path, header) in [
+            ("/orders/7", format!("Authorization: DPoP {token}\r\n")),
+            ("/orders/7", with(&token, "a.b.c")),
+            ("/orders/7", with(&token, &proof)),
+            ("/orders/7", with(&token, &copied)),
+            ("/orders/7", with(&old, "a.b.c")),
+            ("/billing/7", format!("Authorization: Bearer {token}\r\n")),
+        ] {
+            assert_eq!(world.send("GET", path, &header).await.status, 401, "{path} {header}");
+        }
+    }
+    let folder = world.end().await;
+    let text = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+    assert!(!text.contains("request.rejected"), "{text}");
+    assert!(text.contains("binding_mismatch") && text.contains("proof_replayed"), "{text}");
+}
+
+#[tokio::test]
+async fn a_caller_that_is_rejected_again_and_again_is_counted() {
+    let world = World::start().await;
+    let token = world.mint().sign();
+    for _ in 0..50 {
+        assert_eq!(world.call("GET", "/orders/admin/7", &token).await.status, 403);
+    }
+    let folder = world.end().await;
+    let text = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+    assert_eq!(text.lines().filter(|line| line.contains("request.rejected")).count(), 20, "{text}");
+    let counted: Vec<_> = text.lines().filter(|line| line.contains("refusals.counted")).collect();
+    assert!(counted.len() == 1 && counted[0].contains("\"count\":30"), "{text}");
+    assert!(counted[0].contains("insufficient_scope") && counted[0].contains("spiffe://"), "{text}");
 }
 
 #[tokio::test]

@@ -30,6 +30,8 @@ pub(crate) struct Reverse {
     pub(crate) account: Arc<Account>,
     pub(crate) key: Arc<ProofKey>,
     pub(crate) forwarder: Forwarder<Armed>,
+    /// The same with a new connection for each request.
+    pub(crate) anew: Forwarder<Armed>,
     pub(crate) time: Time,
     pub(crate) metrics: RequestMetrics,
     pub(crate) renewals: Arc<Renewals>,

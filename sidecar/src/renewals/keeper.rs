@@ -12,7 +12,7 @@ use symbolon_http::Body;
 use symbolon_wire::paths::STREAM_RENEWAL;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Came, STREAM, StreamId};
+use super::{Came, Due, STREAM, StreamId};
 use crate::armed::Armed;
 use crate::credentials::Credential;
 use crate::dice::Dice;
@@ -49,38 +49,48 @@ impl Reverse {
     async fn renew_due(&self, current: &Arc<Credential>, dice: &mut Dice) {
         let due = stream::iter(self.renewals.due(self.time.now()));
         let mut answers = due
-            .map(|(number, id)| async move { (number, self.renew(id, current).await) })
+            .map(|due| async move { (due.number, self.renew(due, current).await) })
             .buffer_unordered(AT_ONCE);
-        while let Some((number, came)) = answers.next().await {
+        while let Some((number, (came, status))) = answers.next().await {
+            let came = self.renewals.settle((number, came), current, self.time.now(), dice);
             self.metrics.renewed(&self.label, came);
-            self.renewals.settle((number, came), current, self.time.now(), dice);
+            self.tell(came, status);
         }
     }
 
-    async fn renew(&self, id: StreamId, credential: &Arc<Credential>) -> Came {
-        let upstream = self.label.0.as_str();
-        match timeout(PATIENCE, self.ask(id, credential)).await {
-            Ok(Some(status)) if status.is_success() => Came::Renewed,
-            Ok(Some(status))
-                if status.is_client_error()
-                    && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) =>
-            {
-                tracing::warn!(
-                    event.name = "stream.refused",
-                    upstream,
-                    status = status.as_u16(),
-                    "a stream is not renewed and ends with its token"
-                );
-                Came::Refused
-            }
-            Ok(_) | Err(_) => {
-                tracing::debug!(event.name = "stream.failed", upstream, "a stream could not be renewed yet");
-                Came::Failed
-            }
+    fn tell(&self, came: Came, status: Option<StatusCode>) {
+        let (upstream, status) = (self.label.0.as_str(), status.map(|status| status.as_u16()));
+        match came {
+            Came::Renewed => {}
+            Came::Refused => tracing::warn!(
+                event.name = "stream.refused",
+                upstream,
+                status,
+                "a stream is not renewed and ends with its token"
+            ),
+            Came::Unknown | Came::Failed => tracing::debug!(
+                event.name = "stream.failed",
+                upstream,
+                status,
+                "a stream could not be renewed yet"
+            ),
         }
     }
 
-    async fn ask(&self, StreamId(id): StreamId, credential: &Arc<Credential>) -> Option<StatusCode> {
+    async fn renew(&self, due: Due, credential: &Arc<Credential>) -> (Came, Option<StatusCode>) {
+        let status = timeout(PATIENCE, self.ask(due, credential)).await.ok().flatten();
+        let came = match status {
+            Some(status) if status.is_success() => Came::Renewed,
+            Some(StatusCode::NOT_FOUND) => Came::Unknown,
+            Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) => Came::Failed,
+            Some(status) if status.is_client_error() => Came::Refused,
+            Some(_) | None => Came::Failed,
+        };
+        (came, status)
+    }
+
+    async fn ask(&self, due: Due, credential: &Arc<Credential>) -> Option<StatusCode> {
+        let StreamId(id) = due.id;
         let mut headers = HeaderMap::with_capacity(2);
         headers.insert(HOST, self.target.origin().host().clone());
         headers.insert(STREAM, id);
@@ -89,7 +99,9 @@ impl Reverse {
         let (head, body) = request.into_parts();
         let place = (&*self.key, &self.target);
         let armed = Armed::new(credential, &self.renewals, place, &head, self.time.now()).ok()?;
-        let answer = self.forwarder.forward(armed, Request::from_parts(head, body)).await;
+        // A kept connection leads to the same gateway again and again, a new one perhaps to the one that has the stream.
+        let forwarder = if due.again { &self.anew } else { &self.forwarder };
+        let answer = forwarder.forward(armed, Request::from_parts(head, body)).await;
         answer.ok().map(|answer| answer.status())
     }
 }

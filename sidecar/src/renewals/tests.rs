@@ -45,14 +45,32 @@ async fn a_thousand_streams_are_spread_and_forgotten_when_they_end() {
     let open: Vec<_> = (0..1_000).map(|_| renewals.open(id(), Arc::clone(&old))).collect();
     assert_eq!(renewals.plan(&old, now(), &mut dice), None, "nothing to renew them with");
     let begun = now();
-    renewals.plan(&new, begun, &mut dice);
+    let first = renewals.plan(&new, begun, &mut dice);
     let due: Vec<_> =
         renewals.table().streams.values().map(|stream| stream.due.unwrap() - begun.tick).collect();
     assert!(due.iter().all(|due| *due <= SPREAD_MOST), "{due:?}");
     let in_one_second = |second: u64| due.iter().filter(|due| due.as_secs() == second).count();
     assert!((0..30).all(|second| (5..100).contains(&in_one_second(second))), "{due:?}");
+    assert_eq!(first.map(|first| first - begun.tick), due.iter().min().copied());
     drop(open);
-    assert!(renewals.table().streams.is_empty());
+    assert!(renewals.table().streams.is_empty() && renewals.table().times.is_empty());
+}
+
+#[tokio::test]
+async fn only_a_stream_that_rests_on_an_older_token_wakes_the_keeper() {
+    let (renewals, mut dice) = (Arc::new(Renewals::default()), Dice::seeded(7));
+    let (old, new) = (credential(100, &mut dice), credential(100, &mut dice));
+    let woken = async || tokio::time::timeout(Duration::ZERO, renewals.news.notified()).await.is_ok();
+    let _before = renewals.open(id(), Arc::clone(&old));
+    renewals.plan(&old, now(), &mut dice);
+    let _open: Vec<_> = (0..1_000).map(|_| renewals.open(id(), Arc::clone(&old))).collect();
+    assert!(!woken().await && renewals.table().times.is_empty());
+    renewals.plan(&new, now(), &mut dice);
+    assert_eq!(renewals.table().times.len(), 1_001);
+    let _late = renewals.open(id(), old);
+    assert!(woken().await);
+    renewals.plan(&new, now(), &mut dice);
+    assert_eq!(renewals.table().times.len(), 1_002);
 }
 
 #[tokio::test]
@@ -68,4 +86,20 @@ async fn a_refused_stream_is_forgotten_and_a_failed_one_tried_again() {
     assert!(due > now().tick && due <= now().tick + AGAIN_FIRST);
     renewals.settle((open[0].number, Came::Renewed), &new, now(), &mut dice);
     assert_eq!(renewals.plan(&new, now(), &mut dice), None);
+}
+
+#[tokio::test]
+async fn a_stream_that_a_gateway_does_not_know_is_tried_again_until_its_token_ends() {
+    let (renewals, mut dice) = (Arc::new(Renewals::default()), Dice::seeded(7));
+    let (old, new) = (credential(4, &mut dice), credential(100, &mut dice));
+    let open = renewals.open(id(), old);
+    renewals.plan(&new, now(), &mut dice);
+    let settle = |now: Now, dice: &mut Dice| renewals.settle((open.number, Came::Unknown), &new, now, dice);
+    assert_eq!(settle(now(), &mut dice), Came::Unknown);
+    let later = Now { tick: now().tick + AGAIN_FIRST, ..now() };
+    let due = renewals.due(later);
+    assert!(due.len() == 1 && due[0].again, "{due:?}");
+    let over = Now { tick: now().tick + Duration::from_secs(5), ..now() };
+    assert_eq!(settle(over, &mut dice), Came::Refused);
+    assert!(renewals.table().streams.is_empty() && renewals.table().times.is_empty());
 }

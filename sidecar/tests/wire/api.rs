@@ -13,10 +13,11 @@ use http::{Request, Response};
 use http_body::Frame;
 use symbolon_daemon::Lifecycle;
 use symbolon_http::Body;
-use symbolon_http::server::{Bind, Server};
+use symbolon_http::server::{Bind, ConnectionInfo, Server};
+use symbolon_wire::paths::STREAM_RENEWAL;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// A fake API. Clones are the same one.
+/// A fake API. Clones are the same one. It knows its streams on new connections only, as behind a balancer.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -32,12 +33,21 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// Who connected, which no other connection shares.
+    pub(crate) fn connection(&self) -> String {
+        connection(&self.head)
+    }
+
     /// The only value of a field.
     pub(crate) fn field(&self, name: &str) -> &str {
         let values: Vec<_> = self.head.headers.get_all(name).iter().collect();
         assert_eq!(values.len(), 1, "{name}: {values:?}");
         values[0].to_str().unwrap()
     }
+}
+
+fn connection(head: &Parts) -> String {
+    format!("{:?}", head.extensions.get::<ConnectionInfo>().unwrap().peer())
 }
 
 /// A body that ends when its sender is dropped.
@@ -85,6 +95,16 @@ impl Api {
         let mut answer = Response::new(Drip(receiver));
         match head.uri.path() {
             "/stream" => *self.pieces.lock().unwrap() = Some(sender),
+            "/events" => {
+                *self.pieces.lock().unwrap() = Some(sender);
+                answer.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
+                answer.headers_mut().insert("symbolon-stream", "abc".parse().unwrap());
+            }
+            STREAM_RENEWAL => {
+                let known = self.seen().iter().any(|before| before.connection() == connection(&head));
+                let status = if known { http::StatusCode::NOT_FOUND } else { http::StatusCode::NO_CONTENT };
+                *answer.status_mut() = status;
+            }
             "/redirect" => {
                 *answer.status_mut() = http::StatusCode::FOUND;
                 answer.headers_mut().insert("location", "http://127.0.0.1:1/elsewhere".parse().unwrap());

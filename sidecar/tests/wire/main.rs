@@ -12,4 +12,5 @@ mod credentials;
 mod forwarding;
 mod health;
 mod program;
+mod renewals;
 mod tokens;

@@ -80,6 +80,20 @@ async fn nobody_tries_tokens_out_without_end() {
 }
 
 #[tokio::test]
+async fn who_gives_back_what_is_anothers_has_the_same_allowance() {
+    let exchanging = Exchanging::start().await;
+    let subject = exchanging.front_token().await;
+    let mut statuses = Vec::new();
+    for _ in 0..8 {
+        let answer = exchanging.post(2, REVOKE, &[("token", subject.as_str())]).await;
+        statuses.push(answer.status);
+    }
+    // The hour of the clock may end once on the way.
+    assert!(statuses.starts_with(&[200]) && statuses.contains(&429), "{statuses:?}");
+    assert_eq!(exchanging.pass_on(0, &subject, BACK).await.status, 200, "and it is not taken back");
+}
+
+#[tokio::test]
 async fn a_hint_never_hides_a_token() {
     let exchanging = Exchanging::start().await;
     for hint in ["access_token", "refresh_token", "nonsense"] {

@@ -10,7 +10,7 @@ use symbolon_e2e::process::wait_for;
 use tokio::time::Instant;
 
 use super::opaque::{Asking, but, good};
-use super::said;
+use super::{BACK, DEEP, said};
 
 /// Checks an answer that nobody here is to blame for.
 fn assert_outage(what: &str, answer: &Answer, code: &str) {
@@ -109,6 +109,32 @@ async fn an_issuer_that_is_down_is_left_alone_and_asked_again_later() {
         answer.status == 200
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_makes_an_issuer_fail_mutes_it_for_nobody_else() {
+    let asking = Asking::start().await;
+    // Each failure is of another token: an endpoint that has moved is no wrong guess either.
+    for status in [500, 404, 403, 500, 404, 500] {
+        let token = asking.token(Reply::Raw(status, "text/plain", String::new()));
+        assert_outage("it fails", &asking.pass_on(&token).await, "issuer_unavailable");
+    }
+    assert!(asking.metrics().await.contains("introspections_total{outcome=\"resting\"} 1"));
+    let subject = asking.token(Reply::Json(but("aud", json!(BACK))));
+    assert_eq!(asking.exchanging.pass_on(1, &subject, DEEP).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_used_is_a_guess_too() {
+    let section = "token_prefix: vault_, client_id: symbolon, inactive_per_minute: 2";
+    let asking = Asking::start_with(section).await;
+    let mut statuses = Vec::new();
+    // The minute of the clock may end once on the way.
+    for _ in 0..5 {
+        let token = asking.token(Reply::Raw(500, "text/plain", String::new()));
+        statuses.push(asking.pass_on(&token).await.status);
+    }
+    assert!(statuses.starts_with(&[503]) && statuses.contains(&429), "{statuses:?}");
 }
 
 #[tokio::test]

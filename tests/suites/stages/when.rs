@@ -72,6 +72,19 @@ async fn headers_and_query_are_total_and_a_repeated_header_is_one_list() {
 }
 
 #[tokio::test]
+async fn a_repeated_query_parameter_lets_nothing_hide_behind_its_first_value() {
+    let when = "{ verify: { issuers: [a], scopes: [\"orders:admin\"] }, when: 'request.query[\"dry_run\"] != \"true\"' }";
+    let staged = Staged::start(&[VERIFY, when], "").await;
+    let call = |target: &'static str| staged.call(target);
+    assert_eq!(call("/orders/1?dry_run=true&tag=a&tag=b").await.status, 200);
+    assert_refused("another value", &call("/orders/1?dry_run=false").await, 403, "insufficient_scope");
+    for target in ["/orders/1?dry_run=true&dry_run=false", "/orders/1?dry_run=true&dry%5Frun=true"] {
+        assert_refused(target, &call(target).await, 500, "condition_error");
+    }
+    assert_eq!(staged.api.requests(), 1);
+}
+
+#[tokio::test]
 async fn a_condition_sees_no_header_that_the_api_will_not_see() {
     let when = "{ verify: { issuers: [a], scopes: [\"orders:admin\"] }, when: 'request.headers[\"x-dry-run\"] == \"\" && request.content_type != \"text/dry\"' }";
     let staged = Staged::start(&[VERIFY, when], "").await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use symbolon_e2e::http::{Answer, Call, raw};
-use symbolon_e2e::issuer::TestIssuer;
+use symbolon_e2e::issuer::{TestIssuer, encode, random};
 use symbolon_e2e::machine::{moment, now};
 use symbolon_e2e::programs::Gateway;
 use symbolon_e2e::sockets::{Echo, handshake};
@@ -138,6 +138,56 @@ async fn a_stolen_id_is_worth_nothing_and_its_owner_may_not_change() {
     assert_eq!(scene.renew(&id, &good).await.status, 204, "and the owner still can");
     let hurried = scene.renew(&id, &good).await;
     assert_eq!((hurried.status, hurried.text("code").as_str()), (429, "rate_limited"));
+}
+
+#[tokio::test]
+async fn no_token_that_a_stream_rests_on_is_forgotten_for_a_newer_one() {
+    let scene = Scene::start().await;
+    let token = || scene.token(60, |claims| other(claims, "jti", json!(encode(&random()))));
+    let (_socket, id) = scene.open(&token()).await;
+    let pause = || tokio::time::sleep(Duration::from_millis(1100));
+    let mut last = String::new();
+    for _ in 0..8 {
+        last = token();
+        assert_eq!(scene.renew(&id, &last).await.status, 204);
+        pause().await;
+    }
+    let ninth = scene.renew(&id, &token()).await;
+    assert_eq!((ninth.status, ninth.text("code").as_str()), (429, "rate_limited"));
+    assert_eq!(scene.renew(&id, &last).await.status, 204, "the same token is not one more");
+}
+
+#[tokio::test]
+async fn audiences_are_the_same_only_if_each_is_among_the_others() {
+    let scene = Scene::start().await;
+    let with = |list: [&str; 2]| scene.token(60, |claims| other(claims, "aud", json!(list)));
+    let (_socket, id) = scene.open(&with([CHAT, CHAT])).await;
+    assert_unknown("one more", &scene.renew(&id, &with([CHAT, "https://other.test"])).await);
+    assert_eq!(scene.renew(&id, &with([CHAT, CHAT])).await.status, 204);
+}
+
+#[tokio::test]
+async fn streams_of_a_key_that_its_issuer_withdraws_end_at_once() {
+    let scene = Scene::start().await;
+    let (mut socket, _) = scene.open(&scene.token(60, |_| ())).await;
+    let keys = scene.gateway.folder.path().join("a.json");
+    std::fs::write(&keys, TestIssuer::new(ISSUER).jwks().to_string()).unwrap();
+    // An unknown key has the set read again.
+    let mut said = Vec::new();
+    let header = json!({"alg": "ES256", "typ": "at+jwt", "kid": "unheard-of"});
+    let unknown = scene.issuer.sign(&header, &scene.issuer.claims(CHAT));
+    let ask = async {
+        loop {
+            let call = Call::get("/chat").bearer(&unknown);
+            drop(call.send(scene.gateway.address).await);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        () = ask => {}
+        read = tokio::time::timeout(Duration::from_secs(40), socket.read_to_end(&mut said)) => drop(read.unwrap()),
+    }
+    assert!(said.ends_with(b"\x03\xf0revoked"), "{}", String::from_utf8_lossy(&said));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use secrecy::SecretString;
 use symbolon_identity::{Timestamp, WorkloadId};
-use symbolon_issuers::{Introspection, IntrospectionError, IntrospectionSettings, SetupError};
+use symbolon_issuers::{Asker, Introspection, IntrospectionError, IntrospectionSettings, SetupError};
 use symbolon_token::{AudienceRule, VerifiedToken};
 use tokio::time::Instant;
 
@@ -141,9 +141,10 @@ impl ForeignIssuers {
         let guess = Guess::begin(&asked.guesses, caller, now).ok_or(Refusal::RateLimited)?;
         let client = asked.client.authentication(now)?;
         let (rule, began) = (AudienceRule::ContainsAny(&foreign.audiences), Instant::now());
-        let answer = asked.introspection.ask(&presented.token, &client, rule, now).await;
+        let whom = Asker { client: &client, workload: caller, now };
+        let answer = asked.introspection.ask(&presented.token, whom, rule).await;
         asked.count(answer.as_ref().err(), began);
-        if answer.as_ref().err().is_none_or(IntrospectionError::is_our_fault) {
+        if !answer.as_ref().err().is_some_and(IntrospectionError::may_come_of_the_token) {
             guess.forgive();
         }
         let token = answer.map_err(|source| Refusal::Presented { party, source: source.into() })?;
@@ -164,9 +165,10 @@ impl Asked {
     ) -> Result<(), Refusal> {
         let guess = Guess::begin(&self.guesses, caller, now).ok_or(Refusal::RateLimited)?;
         let (client, began) = (self.client.authentication(now)?, Instant::now());
-        let confirmed = self.introspection.confirm(jwt, &client, now).await;
+        let confirmed =
+            self.introspection.confirm(jwt, Asker { client: &client, workload: caller, now }).await;
         self.count(confirmed.as_ref().err(), began);
-        if confirmed.as_ref().err().is_none_or(IntrospectionError::is_our_fault) {
+        if !confirmed.as_ref().err().is_some_and(IntrospectionError::may_come_of_the_token) {
             guess.forgive();
         }
         confirmed.map_err(|source| Refusal::Presented { party, source: source.into() })

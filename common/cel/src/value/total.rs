@@ -1,7 +1,7 @@
 //! The map in which every absent key is the empty text, as a value of the interpreter.
-//! It is read-only and is not equal to anything: expressions compare its entries.
+//! It is read-only and is not equal to anything: expressions compare its entries. A key that was given twice has no value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry as MapEntry};
 
 use cel::{
     ExecutionError,
@@ -17,7 +17,8 @@ use crate::shape::KeyCase;
 #[derive(Clone, Debug)]
 struct Entry {
     key: CelString<'static>,
-    value: CelString<'static>,
+    /// None if the key was given more than once.
+    value: Option<CelString<'static>>,
 }
 
 /// A total map from text to text.
@@ -39,9 +40,14 @@ impl TotalMap {
             if case == KeyCase::Folded {
                 key.make_ascii_lowercase();
             }
-            map.entries
-                .entry(key.clone())
-                .or_insert_with(|| Entry { key: CelString::from(key), value: CelString::from(value.into()) });
+            let value = Some(CelString::from(value.into()));
+            match map.entries.entry(key) {
+                MapEntry::Occupied(mut known) => known.get_mut().value = None,
+                MapEntry::Vacant(free) => {
+                    let key = CelString::from(free.key().clone());
+                    free.insert(Entry { key, value });
+                }
+            }
         }
         map
     }
@@ -51,22 +57,34 @@ impl TotalMap {
     }
 
     pub(crate) fn to_json(&self) -> serde_json::Value {
-        let fields = self.entries.iter().map(|(key, entry)| (key.clone(), entry.value.inner().into()));
+        let text = |entry: &Entry| {
+            entry.value.as_ref().map_or(serde_json::Value::Null, |value| value.inner().into())
+        };
+        let fields = self.entries.iter().map(|(key, entry)| (key.clone(), text(entry)));
         fields.collect::<serde_json::Map<_, _>>().into()
     }
 
-    fn find(&self, key: &dyn Val) -> Result<Option<&CelString<'static>>, ExecutionError> {
+    fn find(&self, key: &dyn Val) -> Result<Option<&Entry>, ExecutionError> {
         let key = key.downcast_ref::<CelString<'_>>().ok_or_else(|| ExecutionError::UnexpectedType {
             got: key.get_type().name().to_owned(),
             want: "string".to_owned(),
         })?;
-        let entry = match self.case {
+        Ok(match self.case {
             KeyCase::Folded if key.inner().bytes().any(|byte| byte.is_ascii_uppercase()) => {
                 self.entries.get(&key.inner().to_ascii_lowercase())
             }
-            _ => self.entries.get(key.inner()),
-        };
-        Ok(entry.map(|entry| &entry.value))
+            KeyCase::Folded | KeyCase::Exact => self.entries.get(key.inner()),
+        })
+    }
+
+    /// SECURITY: whoever else reads a repeated key may take the first value, the last one or both, so that any one of them
+    /// here would let the others hide behind it.
+    fn value(&self, key: &dyn Val) -> Result<&CelString<'static>, ExecutionError> {
+        let Some(entry) = self.find(key)? else { return Ok(&self.absent) };
+        entry
+            .value
+            .as_ref()
+            .ok_or_else(|| ExecutionError::function_error("[]", "the key occurs more than once"))
     }
 }
 
@@ -126,14 +144,14 @@ impl Indexer for TotalMap {
     where
         Self: 'v,
     {
-        Ok(CowVal::Borrowed(self.find(key)?.unwrap_or(&self.absent)))
+        Ok(CowVal::Borrowed(self.value(key)?))
     }
 
     fn steal<'v>(self: Box<Self>, key: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
     where
         Self: 'v,
     {
-        Ok(Box::new(self.find(key)?.unwrap_or(&self.absent).clone()))
+        Ok(Box::new(self.value(key)?.clone()))
     }
 }
 

@@ -19,6 +19,7 @@ use super::metrics::ListenerMetrics;
 use super::peer::{ConnectionInfo, Peer, PeerCredentials};
 use super::stream::Stream;
 use crate::executor::LifecycleExecutor;
+use crate::places::Places;
 use crate::tls::ServerTls;
 
 /// The pauses after an error that only time can cure.
@@ -38,8 +39,8 @@ pub(super) struct Acceptor {
 struct Shared {
     acceptor: Acceptor,
     protocol: Protocol,
-    /// A permit for each request under way.
-    places: Arc<Semaphore>,
+    /// Of the requests under way.
+    places: Places,
 }
 
 /// A connection as the kernel hands it over.
@@ -67,13 +68,14 @@ impl Acceptor {
         let executor = LifecycleExecutor::foreground("http_stream", &lifecycle);
         let protocol = connection::protocol(&self.limits, executor);
         let (crowd, ours) = (Crowd::new(self.limits.per_peer()), rustix::process::geteuid().as_raw());
-        let places = Arc::new(Semaphore::new(self.limits.requests()));
+        let places = Places::new(self.limits.requests(), self.limits.requests_per_peer());
         let shared = Arc::new(Shared { acceptor: self, protocol, places });
         let accepting = async {
             // INVARIANT: the semaphore is never closed, so this loop ends with the select below.
             while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
                 let accepted = shared.acceptor.accept(&bound).await;
-                let place = match accepted.crowder(ours).map(|crowder| crowd.enter(crowder)) {
+                let crowder = accepted.crowder(ours);
+                let place = match crowder.map(|crowder| crowd.enter(crowder)) {
                     Some(None) => {
                         shared.acceptor.connections.accept_errors.inc();
                         continue;
@@ -83,7 +85,7 @@ impl Acceptor {
                 };
                 let (shared, handler) = (Arc::clone(&shared), handler.clone());
                 lifecycle.spawn("http_connection", async move {
-                    shared.serve(accepted, handler).await;
+                    shared.serve((accepted, crowder), handler).await;
                     drop((place, permit));
                 });
             }
@@ -148,7 +150,7 @@ impl Acceptor {
 }
 
 impl Shared {
-    async fn serve<H: Handler>(&self, accepted: Accepted, handler: H) {
+    async fn serve<H: Handler>(&self, (accepted, crowder): (Accepted, Option<Crowder>), handler: H) {
         let acceptor = &self.acceptor;
         let _open = Open::new(&acceptor.connections);
         let shutdown = acceptor.lifecycle.shutting_down();
@@ -163,6 +165,7 @@ impl Shared {
             protocol: &self.protocol,
             limits: &acceptor.limits,
             places: &self.places,
+            crowder: self.places.limited(crowder),
             busy: &acceptor.connections.busy,
         };
         if connection::serve(stream, info, handler, terms, shutdown).await == End::TooSlow {

@@ -16,17 +16,18 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::Handler;
 use super::busy;
+use super::crowd::Crowder;
 use super::limits::Limits;
 use super::peer::ConnectionInfo;
 use super::stream::Stream;
 use super::watch::{Activity, Answering, Phase, Watched};
 use crate::body::{Body, StreamLimits};
-use crate::executor::LifecycleExecutor;
+use crate::executor::{LifecycleExecutor, TaskEnd};
+use crate::places::Places;
 use crate::tunnel::{Parcel, Switch};
 
 /// The frames that every HTTP/2 peer accepts (RFC 9113 §4.2).
@@ -53,8 +54,10 @@ pub(super) enum End {
 pub(super) struct Terms<'a> {
     pub(super) protocol: &'a Protocol,
     pub(super) limits: &'a Limits,
-    /// A permit for each request under way on any connection.
-    pub(super) places: &'a Arc<Semaphore>,
+    /// Of the requests under way on all connections.
+    pub(super) places: &'a Places,
+    /// For whom they are counted, if not for all alike.
+    pub(super) crowder: Option<Crowder>,
     /// Counts the requests that found none.
     pub(super) busy: &'a Counter,
 }
@@ -124,15 +127,20 @@ async fn serve_http<H: Handler>(
     let io = TokioIo::new(Watched::new(stream, Arc::clone(activity)));
     let body_limits = StreamLimits { bytes: limits.max_body_bytes, idle: Some(limits.body_idle_timeout) };
     let service = service_fn(|request: Request<Incoming>| {
-        let mut open = activity.open(Arc::clone(terms.places).try_acquire_owned().ok());
+        let mut open = activity.open(terms.places.enter(terms.crowder));
         let mut request = request.map(|incoming| Body::received(incoming, body_limits));
         let asked = Switching::read(&mut request);
         request.extensions_mut().insert(info.clone());
+        if let Some(crowder) = terms.crowder {
+            // An upstream's places are shared alike.
+            request.extensions_mut().insert(crowder);
+        }
         let answer = open.has_place().then(|| handler.handle(request));
         if answer.is_none() {
             terms.busy.inc();
         }
         async move {
+            open.ends_by(TaskEnd::of_this());
             let answer = match answer {
                 Some(answer) => Some(answer.await),
                 None => None,
@@ -235,10 +243,10 @@ impl<'a> Pace<'a> {
     /// Ready when the connection has been too long in one phase.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Late> {
         loop {
-            let untaken = self.activity.untaken_since().map(|since| since.elapsed());
-            if untaken.is_some_and(|age| age >= self.limits.write_timeout) || self.activity.is_wasteful() {
+            if self.activity.is_wasteful() || self.activity.end_stalled(self.limits.write_timeout) {
                 return Poll::Ready(Late::GiveUp);
             }
+            let untaken = self.activity.longest_untaken();
             let phase = self.activity.phase();
             if phase != self.phase {
                 self.phase = phase;

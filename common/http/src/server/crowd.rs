@@ -1,4 +1,4 @@
-//! How many connections each peer of a listener has, so that one cannot take them all.
+//! How many connections or requests each peer of a listener has, so that one cannot take them all.
 //! Not an identity: addresses and user ids are only good enough to count by.
 
 use std::collections::HashMap;
@@ -6,32 +6,32 @@ use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The open connections of a listener, by peer.
+/// The open connections of a listener by peer, or its requests, or those at an upstream.
 #[derive(Debug)]
-pub(super) struct Crowd {
+pub(crate) struct Crowd {
     most: usize,
     open: Mutex<HashMap<Crowder, usize>>,
 }
 
 /// Whom connections are counted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Crowder {
+pub(crate) enum Crowder {
     /// An address, or for IPv6 the network that one host gets.
     Network(IpAddr),
     /// A user of this machine.
     User(u32),
 }
 
-/// The place of one connection; free again when it is dropped.
+/// The place of one of them; free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     crowd: Arc<Crowd>,
     crowder: Crowder,
 }
 
 impl Crowder {
     /// Who connects from this address; nobody in particular on this machine itself.
-    pub(super) fn at(address: IpAddr) -> Option<Self> {
+    pub(crate) fn at(address: IpAddr) -> Option<Self> {
         let address = address.to_canonical();
         if address.is_loopback() {
             return None;
@@ -52,13 +52,13 @@ impl Crowder {
 }
 
 impl Crowd {
-    /// A crowd with at most this many connections of each peer.
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    /// A crowd with at most this many of each peer.
+    pub(crate) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, open: Mutex::default() })
     }
 
-    /// A place for one more connection; none if this peer has as many as it may.
-    pub(super) fn enter(self: &Arc<Self>, crowder: Crowder) -> Option<Place> {
+    /// A place for one more; none if this peer has as many as it may.
+    pub(crate) fn enter(self: &Arc<Self>, crowder: Crowder) -> Option<Place> {
         let mut open = self.open();
         let count = open.entry(crowder).or_default();
         if *count >= self.most {

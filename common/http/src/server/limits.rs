@@ -19,7 +19,8 @@ pub struct Limits {
     /// `max_connections`, at least 64.
     pub max_connections_per_peer: Option<usize>,
     /// Requests at one time, whose answers have not ended; more are answered 503 `busy`. Only HTTP/2 has several on one
-    /// connection. Default `None`: as many as connections.
+    /// connection. Default `None`: as many as connections. One peer that is counted has half of them at most, here and at
+    /// each upstream, unless it may have all connections.
     pub max_requests: Option<usize>,
     /// Header fields in one request. Default 100.
     pub max_headers: usize,
@@ -78,6 +79,12 @@ impl Limits {
         self.max_requests.unwrap_or(self.max_connections).clamp(1, tokio::sync::Semaphore::MAX_PERMITS)
     }
 
+    /// The most requests at one time of one peer: half of all, so that HTTP/2 does not give back what is kept from it in
+    /// connections. Who may have all connections may have all requests too: a balancer, or the one app of a door.
+    pub(super) fn requests_per_peer(&self) -> Option<usize> {
+        (self.per_peer() < self.max_connections).then(|| self.requests().div_ceil(2))
+    }
+
     /// The same, with values that cannot work replaced by the nearest that can.
     pub(super) fn sane(mut self) -> Self {
         // INVARIANT: hyper panics on smaller buffers.
@@ -101,5 +108,7 @@ mod tests {
         assert_eq!(limits(4096, None).per_peer(), 512);
         assert_eq!(limits(100, None).per_peer(), 64);
         assert_eq!(limits(4096, Some(3)).per_peer(), 3);
+        assert_eq!(limits(4096, None).requests_per_peer(), Some(2048));
+        assert_eq!(limits(4096, Some(4096)).requests_per_peer(), None);
     }
 }

@@ -1,21 +1,22 @@
 //! What a connection is doing, seen from its bytes and its requests, so that slowness can be told from work.
 //! Not a protocol parser.
 
-use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::stream::Stream;
+use super::untaken::Untaken;
+use crate::executor::TaskEnd;
+use crate::places::Place;
 use crate::tunnel::Switch;
 
 /// The largest piece of an answer that is handed to HTTP/2 at once: the least that a peer must take to show that it
@@ -51,9 +52,8 @@ pub(super) struct Activity {
     flush_blocked: AtomicBool,
     /// Whether the connection began with the first letters of the HTTP/2 preface.
     http2: AtomicBool,
-    /// When each HTTP/2 answer handed out a piece, if it has not been asked for more since. The peer's flow control
-    /// holds such a piece back without a word from the socket.
-    untaken: Mutex<BTreeMap<u64, Instant>>,
+    /// The pieces that HTTP/2 answers handed out, and have not been asked for more since.
+    untaken: Untaken,
     /// What the connection becomes once HTTP is over.
     switch: Mutex<Option<Switch>>,
 }
@@ -97,11 +97,11 @@ impl Activity {
     }
 
     /// Marks a request as open until the answer is dropped, and keeps its place among those of the listener.
-    pub(super) fn open(self: &Arc<Self>, place: Option<OwnedSemaphorePermit>) -> OpenRequest {
+    pub(super) fn open(self: &Arc<Self>, place: Option<Place>) -> OpenRequest {
         self.open.fetch_add(1, Relaxed);
         let number = self.started.fetch_add(1, Relaxed);
         let unanswered = self.http2.load(Relaxed).then(Instant::now);
-        OpenRequest { activity: Arc::clone(self), number, place, unanswered }
+        OpenRequest { activity: Arc::clone(self), number, place, unanswered, end: None }
     }
 
     /// Whether most requests are taken back as soon as they are made.
@@ -115,13 +115,15 @@ impl Activity {
         self.switch.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Since when the peer has left a piece of some answer untaken.
-    pub(super) fn untaken_since(&self) -> Option<Instant> {
-        self.untaken().values().min().copied()
+    /// For how long the peer has left a piece of some answer untaken.
+    pub(super) fn longest_untaken(&self) -> Option<Duration> {
+        self.untaken.longest()
     }
 
-    fn untaken(&self) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
-        self.untaken.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ends the requests of which the peer has taken nothing for so long; says whether that is the whole connection, which
+    /// is better ended itself.
+    pub(super) fn end_stalled(&self, limit: Duration) -> bool {
+        self.untaken.end_stalled(limit, self.open.load(Relaxed))
     }
 }
 
@@ -130,9 +132,11 @@ impl Activity {
 pub(super) struct OpenRequest {
     activity: Arc<Activity>,
     number: u64,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     /// Since when it waits for its answer to begin; only on HTTP/2, where requests can be taken back one by one.
     unanswered: Option<Instant>,
+    /// Ends it alone; only on HTTP/2.
+    end: Option<TaskEnd>,
 }
 
 impl OpenRequest {
@@ -144,6 +148,11 @@ impl OpenRequest {
     /// Its answer begins.
     pub(super) fn answered(&mut self) {
         self.unanswered = None;
+    }
+
+    /// It can be ended alone from here on.
+    pub(super) fn ends_by(&mut self, end: Option<TaskEnd>) {
+        self.end = end;
     }
 
     /// The connection is a tunnel once this answer is sent.
@@ -161,7 +170,7 @@ impl Drop for OpenRequest {
         if self.unanswered.is_some_and(|since| since.elapsed() < AT_ONCE) {
             self.activity.abandoned.fetch_add(1, Relaxed);
         }
-        self.activity.untaken().remove(&self.number);
+        self.activity.untaken.take(self.number);
         self.activity.open.fetch_sub(1, Relaxed);
         self.activity.reads_then.store(self.activity.reads.load(Relaxed), Relaxed);
     }
@@ -306,13 +315,11 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Answering<B> 
             return self.poll_whole(cx);
         }
         let piece = self.poll_piece(cx);
-        let (mut untaken, number) = (self.open.activity.untaken(), self.open.number);
-        if let Poll::Ready(Some(Ok(_))) = piece {
-            untaken.insert(number, Instant::now());
-        } else {
-            untaken.remove(&number);
+        let OpenRequest { activity, number, end, .. } = &self.open;
+        match piece {
+            Poll::Ready(Some(Ok(_))) => activity.untaken.hand_out(*number, end.as_ref()),
+            Poll::Ready(Some(Err(_)) | None) | Poll::Pending => activity.untaken.take(*number),
         }
-        drop(untaken);
         piece
     }
 

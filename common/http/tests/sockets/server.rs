@@ -326,3 +326,36 @@ async fn a_large_http2_answer_arrives_whole_and_a_slow_one_is_not_cut() {
     assert_eq!(answer.headers()["content-length"], (3 << 20).to_string());
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes().len(), 3 << 20);
 }
+
+#[tokio::test]
+async fn an_http2_answer_that_nobody_takes_is_reset_and_its_connection_lives_on() {
+    let lifecycle = lifecycle();
+    let limits = Limits { write_timeout: SOON * 4, ..Limits::default() };
+    let address = serve(limits, &lifecycle, |request| async move {
+        let long = request.uri().path() == "/long";
+        Response::new(if long { Body::from(vec![b'x'; 8 << 20]) } else { Body::from("short") })
+    });
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(4 << 20)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    lifecycle.spawn_background("client", async move {
+        let _ = connection.await;
+    });
+    let get =
+        |path: &str| Request::get(format!("http://a{path}")).body(Empty::<bytes::Bytes>::new()).unwrap();
+    let stalled = soon("an answer", sender.send_request(get("/long"))).await.unwrap().into_body();
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < SOON * 8 {
+        let answer = soon("another answer", sender.send_request(get("/short"))).await.unwrap();
+        assert_eq!(soon("its body", answer.into_body().collect()).await.unwrap().to_bytes(), "short");
+        tokio::time::sleep(SOON / 5).await;
+    }
+    let error = soon("the end", stalled.collect()).await.unwrap_err();
+    assert!(format!("{error:?}").contains("CANCEL"), "{error:?}");
+    let answer = soon("one more answer", sender.send_request(get("/short"))).await.unwrap();
+    assert_eq!(answer.status(), 200);
+}

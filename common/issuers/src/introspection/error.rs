@@ -139,6 +139,17 @@ impl IntrospectionError {
         }
     }
 
+    /// Whether this may have come of the token that the caller chose: also an answer that cannot be used, which a token that
+    /// the issuer cannot take may bring about again and again.
+    #[must_use]
+    pub const fn may_come_of_the_token(&self) -> bool {
+        match self {
+            Self::Inactive { .. } | Self::Token { .. } => true,
+            Self::Unavailable { source, .. } => source.may_have_been_shown(),
+            Self::Resting { .. } | Self::Busy { .. } => false,
+        }
+    }
+
     /// A word for metrics.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -153,12 +164,33 @@ impl IntrospectionError {
 }
 
 impl IntrospectionFailure {
-    /// Whether another token might have got an answer: a firewall before the endpoint may refuse an odd one. It says
-    /// nothing about our credentials, and nothing about the endpoint's health.
+    /// Whether another token might have got an answer: a firewall before the endpoint may refuse an odd one. Any other
+    /// status is about us or the endpoint: 404 says that it has moved, 401 and 403 that we may not ask.
     #[must_use]
     pub const fn may_be_the_tokens(&self) -> bool {
-        matches!(self, Self::Status { status: 400..=499 })
-            && !matches!(self, Self::Status { status: 401 | 407 | 408 | 429 })
+        matches!(self, Self::Status { status: 400 | 413 | 414 | 422 })
+    }
+
+    /// Whether the token was perhaps shown to the issuer, so that what came of it may be its doing.
+    const fn may_have_been_shown(&self) -> bool {
+        match self {
+            Self::Discovery(_) | Self::Credential => false,
+            Self::Http(error) => match error {
+                ClientError::UserInformation
+                | ClientError::UnsupportedScheme { .. }
+                | ClientError::Plaintext
+                | ClientError::AddressRefused { .. }
+                | ClientError::Tls(_)
+                | ClientError::Connect(_) => false,
+                ClientError::TimedOut(_) | ClientError::TooLarge { .. } | ClientError::Broken(_) => true,
+            },
+            Self::TimedOut
+            | Self::Status { .. }
+            | Self::ContentType
+            | Self::Json(_)
+            | Self::Active
+            | Self::Contradiction { .. } => true,
+        }
     }
 
     /// A word for metrics.

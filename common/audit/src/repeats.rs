@@ -1,14 +1,13 @@
-//! Refusals that one attested caller gets again and again: a few are put on record, the others are counted.
-//! Not here: refusals of strangers, which are counted from the first one on (`symbolon-audit`).
+//! Refusals that one proven caller gets again and again: a few are put on record, the others are counted.
+//! Not here: refusals of strangers, which are counted from the first one on (`refusals.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use symbolon_audit::{Actor, Event, Outcome, Record, Target};
-use symbolon_identity::{ReasonCode, ResourceName, Timestamp, WorkloadId};
+use symbolon_identity::{ReasonCode, Timestamp};
 
-use crate::record::DecisionRecord;
+use crate::{Actor, Event, Outcome, Record, Target};
 
 const WINDOW: Duration = Duration::from_secs(10);
 /// So many refusals of one kind are put on record within ten seconds.
@@ -18,17 +17,19 @@ const KINDS: usize = 8192;
 
 /// The counters of ten seconds.
 #[derive(Debug, Default)]
-pub(crate) struct Repeats {
+pub struct Repeats {
     seen: Mutex<BTreeMap<Kind, Seen>>,
 }
 
-/// Who is refused what: with the reason, all that makes refusals alike. The target is a configured resource,
-/// of several the first, or nothing, so that a caller cannot make each refusal another kind.
+/// Who is refused what: with the reason, all that makes refusals alike. The target is one that the configuration names, or
+/// nothing, so that a caller cannot make each refusal another kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Repeated {
+pub struct Repeated {
     window: Timestamp,
-    workload: Option<WorkloadId>,
-    resource: Option<ResourceName>,
+    actor: Option<String>,
+    provider: Option<String>,
+    resource: Option<String>,
+    route: Option<String>,
 }
 
 type Kind = (Repeated, ReasonCode);
@@ -41,39 +42,54 @@ struct Seen {
 
 /// Refusals of one kind that are not on record one by one.
 #[derive(Debug)]
-pub(crate) struct Counted {
+pub struct Repetition {
     kind: Kind,
     count: u64,
 }
 
 impl Repeated {
-    /// The kind that a decision will be of, but for its reason.
-    pub(crate) fn of(record: &DecisionRecord) -> Self {
-        let resource = record.resources.first().cloned();
-        Self { resource, ..Self::at(&record.caller.id, record.time) }
+    /// Whatever this caller is refused in these ten seconds.
+    #[must_use]
+    pub fn by(actor: &str, now: Timestamp) -> Self {
+        let seconds = now.as_secs();
+        let window = Timestamp::from_secs_saturating(seconds - seconds % WINDOW.as_secs());
+        Self { actor: Some(actor.to_owned()), ..Self::anybody(window) }
     }
 
-    /// The same for a workload that is refused something else than a resource.
-    pub(crate) fn at(workload: &WorkloadId, now: Timestamp) -> Self {
-        let seconds = now.as_secs();
-        Self {
-            window: Timestamp::from_secs_saturating(seconds - seconds % WINDOW.as_secs()),
-            workload: Some(workload.clone()),
-            resource: None,
-        }
+    /// The same caller as this provider or issuer names it.
+    #[must_use]
+    pub fn of(self, provider: &str) -> Self {
+        Self { provider: Some(provider.to_owned()), ..self }
+    }
+
+    /// At this resource only.
+    #[must_use]
+    pub fn at_resource(self, resource: Option<&str>) -> Self {
+        Self { resource: resource.map(str::to_owned), ..self }
+    }
+
+    /// On this route only.
+    #[must_use]
+    pub fn on_route(self, route: Option<&str>) -> Self {
+        Self { route: route.map(str::to_owned), ..self }
+    }
+
+    fn anybody(window: Timestamp) -> Self {
+        Self { window, actor: None, provider: None, resource: None, route: None }
     }
 }
 
 impl Repeats {
     /// Whether enough refusals of this kind are on record.
-    pub(crate) fn are_enough(&self, whom: &Repeated, reason: ReasonCode) -> bool {
+    #[must_use]
+    pub fn are_enough(&self, whom: &Repeated, reason: ReasonCode) -> bool {
         let seen = self.lock();
         // Most of the time nobody is refused anything.
         !seen.is_empty() && seen.get(&slot(&seen, whom, reason)).is_some_and(|seen| seen.all >= RECORDED)
     }
 
     /// Counts a refusal that was answered.
-    pub(crate) fn count(&self, whom: &Repeated, reason: ReasonCode, is_recorded: bool) {
+    pub fn count(&self, whom: &Repeated, reason: ReasonCode, is_recorded: bool) {
         let mut seen = self.lock();
         let kind = slot(&seen, whom, reason);
         let entry = seen.entry(kind).or_default();
@@ -82,32 +98,34 @@ impl Repeats {
     }
 
     /// Takes what was only counted in the ten seconds that are over at `now`.
-    pub(crate) fn take_finished(&self, now: Timestamp) -> Vec<Counted> {
+    #[must_use]
+    pub fn take_finished(&self, now: Timestamp) -> Vec<Repetition> {
         self.take(|window| window.saturating_add(WINDOW) <= now)
     }
 
     /// Takes all that was only counted: for the end of the program.
-    pub(crate) fn take_all(&self) -> Vec<Counted> {
+    #[must_use]
+    pub fn take_all(&self) -> Vec<Repetition> {
         self.take(|_| true)
     }
 
     /// Takes back what could not be put on record; it is taken again with the next.
-    pub(crate) fn restore(&self, taken: Vec<Counted>) {
+    pub fn restore(&self, taken: Vec<Repetition>) {
         let mut seen = self.lock();
-        for Counted { kind: (whom, reason), count } in taken {
+        for Repetition { kind: (whom, reason), count } in taken {
             let kind = slot(&seen, &whom, reason);
             let entry = seen.entry(kind).or_default();
             entry.unrecorded = entry.unrecorded.saturating_add(count);
         }
     }
 
-    fn take(&self, is_over: impl Fn(Timestamp) -> bool) -> Vec<Counted> {
+    fn take(&self, is_over: impl Fn(Timestamp) -> bool) -> Vec<Repetition> {
         let mut seen = self.lock();
         let (over, open): (Vec<_>, Vec<_>) =
             std::mem::take(&mut *seen).into_iter().partition(|((whom, _), _)| is_over(whom.window));
         seen.extend(open);
         let counted = over.into_iter().filter(|(_, seen)| seen.unrecorded > 0);
-        counted.map(|(kind, seen)| Counted { kind, count: seen.unrecorded }).collect()
+        counted.map(|(kind, seen)| Repetition { kind, count: seen.unrecorded }).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Kind, Seen>> {
@@ -122,20 +140,22 @@ fn slot(seen: &BTreeMap<Kind, Seen>, whom: &Repeated, reason: ReasonCode) -> Kin
         return kind;
     }
     let window = seen.keys().next().map_or(whom.window, |(first, _)| first.window);
-    (Repeated { window, workload: None, resource: None }, reason)
+    (Repeated::anybody(window), reason)
 }
 
-impl Counted {
+impl Repetition {
     /// The record of it.
-    pub(crate) fn record(&self) -> Record {
-        let (Repeated { window, workload, resource }, reason) = &self.kind;
+    #[must_use]
+    pub fn record(&self) -> Record {
+        let (Repeated { window, actor, provider, resource, route }, reason) = &self.kind;
         let mut record = Record::new(Event::RefusalsCounted, *window, Outcome::Denied);
         record.reason = Some(*reason);
-        record.actor =
-            workload.as_ref().map(|workload| Actor { id: workload.as_str().to_owned(), ..Actor::default() });
-        record.target = resource
-            .as_ref()
-            .map(|resource| Target { resource: resource.as_str().to_owned(), ..Target::default() });
+        record.actor = actor.clone().map(|id| Actor { id, provider: provider.clone(), ..Actor::default() });
+        record.target = (resource.is_some() || route.is_some()).then(|| Target {
+            resource: resource.clone().unwrap_or_default(),
+            route: route.clone(),
+            ..Target::default()
+        });
         record.with_detail("count", self.count).with_detail("seconds", WINDOW.as_secs())
     }
 }
@@ -149,9 +169,8 @@ mod tests {
     }
 
     fn whom(workload: usize, window: u64) -> Repeated {
-        let workload = WorkloadId::parse(&format!("spiffe://example.com/{workload}")).unwrap();
-        let resource = Some("orders".parse().unwrap());
-        Repeated { window: at(window), workload: Some(workload), resource }
+        let caller = Repeated::by(&format!("spiffe://example.com/{workload}"), at(window));
+        caller.of("idp").at_resource(Some("orders")).on_route(Some("front"))
     }
 
     #[test]
@@ -165,9 +184,12 @@ mod tests {
         assert!(!repeats.are_enough(&whom(2, 100), ReasonCode::Denied), "so is another caller");
         assert!(repeats.take_finished(at(109)).is_empty());
         let counted = repeats.take_finished(at(110));
-        let [Counted { count: 30, .. }] = counted[..] else { panic!("{counted:?}") };
+        let [Repetition { count: 30, .. }] = counted[..] else { panic!("{counted:?}") };
         let record = counted[0].record();
         assert_eq!(record.actor.as_ref().unwrap().id, "spiffe://example.com/1");
+        assert_eq!(record.actor.as_ref().unwrap().provider.as_deref(), Some("idp"));
+        let target = record.target.as_ref().unwrap();
+        assert_eq!((target.resource.as_str(), target.route.as_deref()), ("orders", Some("front")));
         assert_eq!(record.details["count"], 30);
         repeats.restore(counted);
         assert_eq!(repeats.take_all()[0].count, 30);
