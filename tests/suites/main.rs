@@ -22,4 +22,5 @@ mod rotation;
 mod scripts;
 mod stages;
 mod streaming;
+mod tls;
 mod verifying;
