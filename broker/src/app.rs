@@ -14,6 +14,7 @@ use std::time::Duration;
 use symbolon_daemon::{Ended, Lifecycle, Readiness, Registry};
 use symbolon_http::admin::Admin;
 use symbolon_http::server::{Bound, Limits, Server, ServerMetrics};
+use symbolon_http::tls::ServerTls;
 use symbolon_identity::{Audience, ClientId, IssuerUrl, WorkloadId};
 use symbolon_wire::paths;
 
@@ -212,6 +213,8 @@ struct Service {
     policies: Arc<Policies>,
     /// The registered clients, whom operators may name by their ids.
     clients: BTreeMap<ClientId, WorkloadId>,
+    /// Of the public listener.
+    tls: Option<ServerTls>,
 }
 
 impl Service {
@@ -221,7 +224,7 @@ impl Service {
         foundation: &Foundation,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let Plan { config, blueprint, foreign, resources, local_times, client, .. } = plan;
+        let Plan { config, blueprint, foreign, resources, local_times, client, tls, .. } = plan;
         let ours = surroundings(issuer);
         let folder = issuer_keys(&config.store);
         let evidence = blueprint.issuer_settings(&ours)?;
@@ -281,7 +284,7 @@ impl Service {
         let clock = Arc::clone(&foundation.clock);
         let inspect = Arc::new(InspectRoutes { inspector, door: door.clone(), clock });
         let token = Arc::new(TokenRoute { service, door, metrics: metrics.token.clone() });
-        Ok(Self { public: Public { metadata, keys, token, inspect, status }, policies, clients })
+        Ok(Self { public: Public { metadata, keys, token, inspect, status }, policies, clients, tls })
     }
 
     fn serve(
@@ -290,10 +293,10 @@ impl Service {
         foundation: &Foundation,
         (public, attest, admin_api): (Bound, Option<Bound>, Option<Bound>),
     ) {
-        let Self { public: served, policies, clients } = self;
+        let Self { public: served, policies, clients, tls } = self;
         let token = Arc::clone(&served.token);
         let router = routes::public(served);
-        serving.server("public", public).serve(router.clone(), serving.lifecycle);
+        serving.server("public", public).tls(tls).serve(router.clone(), serving.lifecycle);
         if let Some(attest) = attest {
             let own =
                 OwnDecisions { store: Arc::clone(&foundation.store), policies: Arc::clone(&policies), token };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use symbolon_config::{ConfigErrors, Environment};
 use symbolon_daemon::{Clock, SystemClock};
 use symbolon_http::client::{AddressPolicy, GuardedClient};
+use symbolon_http::tls::ServerTls;
 use symbolon_identity::{IssuerUrl, Timestamp};
 use symbolon_issuers::{Issuers, KeyPolicy};
 use symbolon_policies::LocalTimes;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub(crate) local_times: LocalTimes,
     pub(crate) policies: CurrentSet,
     pub(crate) client: GuardedClient,
+    /// The certificate of the public listener.
+    pub(crate) tls: Option<ServerTls>,
 }
 
 impl Plan {
@@ -69,7 +72,9 @@ impl Plan {
 
     /// What is odd about a configuration that is valid, for people.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
-        self.policies.warnings()
+        let outdated = self.tls.as_ref().and_then(ServerTls::warning);
+        let outdated = outdated.map(|warning| format!("listen.tls: {}", crate::error_chain(&warning)));
+        self.policies.warnings().chain(outdated)
     }
 
     fn draw(config: &Config, findings: &mut Findings) -> Option<Self> {
@@ -83,6 +88,7 @@ impl Plan {
         let local_times = local_times(config, findings);
         let policies = policies(config, findings);
         let client = client(config, findings);
+        let tls = tls(config, findings);
         if let Some(client) = &client {
             check_issuers(&blueprint, config, client, findings);
         }
@@ -97,6 +103,7 @@ impl Plan {
             local_times: local_times?,
             policies: policies?,
             client: client?,
+            tls,
         })
     }
 }
@@ -207,6 +214,16 @@ fn client(config: &Config, findings: &mut Findings) -> Option<GuardedClient> {
         findings.add("outbound", crate::error_chain(&error));
     };
     builder.build().map_err(failed).ok()
+}
+
+/// None without a certificate, and for one that is a finding.
+fn tls(config: &Config, findings: &mut Findings) -> Option<ServerTls> {
+    let files = config.listen.tls.as_ref()?;
+    if config.issuer.is_plaintext() {
+        findings.add("issuer", "it is `http:`, but with `listen.tls` nobody can ask for anything there");
+    }
+    let failed = |error| findings.add("listen.tls", crate::error_chain(&error));
+    ServerTls::of(files).map_err(failed).ok()
 }
 
 fn check_issuers(blueprint: &Blueprint, config: &Config, client: &GuardedClient, findings: &mut Findings) {

@@ -9,10 +9,11 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use symbolon_audit::{Event, FileSink, Outcome, Record};
-use symbolon_config::Environment;
+use symbolon_config::{ConfigErrors, Environment};
 use symbolon_daemon::{Clock, Ended, Lifecycle, Readiness, Registry, ready_file};
 use symbolon_http::admin::Admin;
 use symbolon_http::server::{Bind, Limits, Server, ServerMetrics};
+use symbolon_http::tls::ServerTls;
 use symbolon_proof::ReplayWindow;
 
 use crate::admin::Operators;
@@ -56,6 +57,8 @@ pub struct Addresses {
 #[derive(Debug)]
 pub struct Read {
     planned: Planned,
+    /// Not part of the plan: a reload of the configuration does not depend on a certificate, which has its own.
+    tls: Option<ServerTls>,
 }
 
 /// A gateway that serves.
@@ -74,6 +77,7 @@ struct Parts {
     metrics: ServerMetrics,
     open: Open,
     sockets: Sockets,
+    tls: Option<ServerTls>,
 }
 
 impl Read {
@@ -82,7 +86,11 @@ impl Read {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn from(path: &Path, environment: &Environment) -> Result<Self, anyhow::Error> {
-        Ok(Self { planned: config::load(path, environment)? })
+        let planned = config::load(path, environment)?;
+        let tls = planned.loaded.value.tls.as_ref().map(ServerTls::of).transpose().map_err(|error| {
+            ConfigErrors::from(planned.loaded.contradiction("tls", symbolon_program::chain(&error)))
+        })?;
+        Ok(Self { planned, tls })
     }
 
     /// The configuration.
@@ -92,9 +100,10 @@ impl Read {
     }
 
     /// What is valid in it and deserves a look, for people.
-    #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        &self.planned.warnings
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let outdated = self.tls.as_ref().and_then(ServerTls::warning);
+        let outdated = outdated.map(|warning| format!("tls: {}", symbolon_program::chain(&warning)));
+        self.planned.warnings.iter().cloned().chain(outdated)
     }
 
     /// Does all that start-up does, except to bind and to fetch.
@@ -159,6 +168,7 @@ impl App {
             metrics: server_metrics,
             open,
             sockets,
+            tls: read.tls,
         };
         let admin = Admin::new(readiness.clone(), readiness.clone(), Arc::new(registry));
         let addresses = listen(&config, parts, admin, &lifecycle)?;
@@ -241,7 +251,7 @@ fn listen(
         admin: health.address().to_string(),
         admin_socket: operators.as_ref().map(|bound| bound.address().to_string()),
     };
-    let Parts { house, trail, ids, now, metrics, open, sockets } = parts;
+    let Parts { house, trail, ids, now, metrics, open, sockets, tls } = parts;
     if let Some(bound) = operators {
         let operators = Operators::new(Arc::clone(&trail), Arc::clone(&house));
         Server::new("admin_socket", bound).metrics(metrics.clone()).serve(operators, lifecycle);
@@ -249,6 +259,7 @@ fn listen(
     Server::new("admin", health).metrics(metrics.clone()).serve(admin, lifecycle);
     Server::new("proxy", public)
         .limits(limits)
+        .tls(tls)
         .metrics(metrics)
         .serve(Proxy::new(Shared { house, trail, ids, now, open, sockets }), lifecycle);
     Ok(addresses)

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use symbolon_config::{ConfigErrors, Environment, HumanDuration, Loaded};
 use symbolon_daemon::telemetry::TelemetryConfig;
 use symbolon_http::server::Bind;
+use symbolon_http::tls::ServerTlsConfig;
 use symbolon_identity::LocalTimeName;
 
 pub use findings::Findings;
@@ -36,6 +37,9 @@ use crate::plan::Plan;
 pub struct GatewayConfig {
     /// Where callers reach us: `0.0.0.0:8720`.
     pub listen: Bind,
+    /// With a certificate that listener speaks TLS and nothing else. Absent: plain HTTP.
+    #[serde(default)]
+    pub tls: Option<ServerTlsConfig>,
     /// Health, metrics and the operator's socket.
     pub admin: AdminConfig,
     /// What clients call us: scheme, host and port. A proof's `htu` is compared with these, never with `Host`.

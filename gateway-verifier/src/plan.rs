@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use http::Method;
 use symbolon_http::forward::ForwardOptions;
+use symbolon_http::server::Bind;
 use symbolon_issuers::IssuerSettings;
 use symbolon_policies::LocalTimes;
 use symbolon_wire::paths;
@@ -65,8 +66,23 @@ impl Plan {
         if config.limits.streams == 0 {
             findings.add("limits.streams", "every request of an HTTP/2 connection would be refused");
         }
+        check_tls(config, findings);
         let policies = folders.into_all();
         Self { issuers, routes, origins: config.origins.clone().into(), forwarding, policies }
+    }
+}
+
+/// What can be said of TLS without looking at its files, which follow changes of their own.
+fn check_tls(config: &GatewayConfig, findings: &mut Findings) {
+    if config.tls.is_none() {
+        return;
+    }
+    if let Bind::Unix { .. } = config.listen {
+        findings.add("tls", "nobody speaks TLS on a Unix socket");
+    }
+    let is_plaintext = |origin: &Origin| origin.as_str().starts_with("http://");
+    if !config.origins.is_empty() && config.origins.iter().all(is_plaintext) {
+        findings.warn("origins", "callers come by TLS, and no origin is `https:`: no proof of theirs fits");
     }
 }
 

@@ -111,7 +111,7 @@ impl Reloader {
         if needs_restart(&self.config, config) {
             tracing::warn!(
                 event.name = "config.restart_needed",
-                "`listen`, `admin`, `audit`, `token_cache`, `replay`, `limits` and `log` change only with a restart"
+                "`listen`, `tls`, `admin`, `audit`, `token_cache`, `replay`, `limits` and `log` change only with a restart"
             );
         }
         tracing::info!(event.name = "config.reloaded", "another configuration is in effect");
@@ -139,6 +139,7 @@ impl Reloader {
 
 fn needs_restart(old: &GatewayConfig, new: &GatewayConfig) -> bool {
     old.listen != new.listen
+        || old.tls != new.tls
         || old.admin != new.admin
         || old.audit != new.audit
         || old.token_cache != new.token_cache

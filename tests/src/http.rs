@@ -185,7 +185,11 @@ impl Connection {
         }
     }
 
-    pub(crate) async fn over<S>(stream: S, place: &Place, host: String) -> Result<Self, String>
+    /// Speaks HTTP on a connection to `place` that somebody opened.
+    ///
+    /// # Errors
+    /// A sentence, if it is no longer open.
+    pub async fn over<S>(stream: S, place: &Place, host: String) -> Result<Self, String>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

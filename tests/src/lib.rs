@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 pub mod api;
+pub mod certificates;
 pub mod chain;
 pub mod dev;
 pub mod events;

@@ -34,7 +34,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts a gateway with the rest of its configuration (`issuers:`, `routes:`, perhaps `keys:`), and waits until it lives.
-    /// `files` are written into its folder first; `{folder}` in the configuration stands for it.
+    /// With `tls:` it is called by `https`. `files` are written into its folder first; `{folder}` in the configuration stands for it.
     ///
     /// # Panics
     /// If it does not start.
@@ -48,9 +48,10 @@ impl Gateway {
         let (address, admin) = (free_address(), free_address());
         let has_keys = rest.lines().any(|line| line.starts_with("keys:"));
         let keys = if has_keys { "" } else { "keys: { directory: {folder}/keys }\n" };
+        let scheme = if rest.lines().any(|line| line.starts_with("tls:")) { "https" } else { "http" };
         let config = format!(
             "listen: \"{address}\"\nadmin: {{ listen: \"{admin}\", socket: {{folder}}/admin.sock }}\n\
-             origins: [\"http://{address}\"]\naudit: {{ file: {{folder}}/audit.jsonl }}\n{keys}{rest}"
+             origins: [\"{scheme}://{address}\"]\naudit: {{ file: {{folder}}/audit.jsonl }}\n{keys}{rest}"
         );
         let path = write_config(folder.path(), "gateway.yaml", &config);
         let process = gateway_process(&path, address);

@@ -23,4 +23,5 @@ mod rotation;
 mod scripts;
 mod stages;
 mod streaming;
+mod tls;
 mod verifying;

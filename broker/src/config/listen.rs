@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use symbolon_http::tls::ServerTlsConfig;
 
 /// Where the broker listens; port 0 means any free one, told by the ready file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -14,6 +15,8 @@ use serde::Deserialize;
 pub struct ListenConfig {
     /// Discovery, keys and tokens.
     pub public: SocketAddr,
+    /// With a certificate the public listener speaks TLS and nothing else. Absent: plain HTTP.
+    pub tls: Option<ServerTlsConfig>,
     /// Health and metrics, nothing else.
     pub admin: SocketAddr,
     /// The Unix socket of the admin API, for our own user and root.
@@ -45,6 +48,7 @@ impl Default for ListenConfig {
     fn default() -> Self {
         Self {
             public: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8700),
+            tls: None,
             admin: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8701),
             admin_socket: None,
             socket: None,

@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod load;
 mod nearest;
+pub mod protected_file;
 mod schema;
 mod secret;
 mod tree;

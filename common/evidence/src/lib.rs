@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod oidc;
-pub mod protected_file;
 pub mod unix;
 
 mod evidence;
@@ -10,4 +9,5 @@ mod source;
 pub use evidence::{Assertion, AssertionType, Evidence};
 pub use oidc::TokenFileConfig;
 pub use source::{EvidenceError, Source, SourceConfig};
+pub use symbolon_config::protected_file;
 pub use unix::UnixConfig;

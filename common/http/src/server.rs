@@ -25,11 +25,12 @@ use symbolon_daemon::Lifecycle;
 pub use bind::{Bind, BindError, BindSyntaxError, Bound, BoundAddress};
 pub(crate) use crowd::{Crowd, Crowder, Place};
 pub use limits::Limits;
+pub(crate) use metrics::CertificateMetrics;
 pub use metrics::ServerMetrics;
 pub use peer::{ConnectionInfo, Peer, PeerCredentials, PidfdOrigin};
 
 use crate::body::Body;
-use crate::tls::ServerTls;
+use crate::tls::{Follower, ServerTls};
 use accept::Acceptor;
 
 /// A listener that is about to serve.
@@ -91,10 +92,11 @@ impl Server {
         self
     }
 
-    /// Speaks TLS on every connection.
+    /// Speaks TLS on every connection, and follows the files of its certificate while it serves.
+    /// Without a certificate it speaks plaintext.
     #[must_use]
-    pub fn tls(mut self, tls: ServerTls) -> Self {
-        self.tls = Some(tls);
+    pub fn tls(mut self, tls: impl Into<Option<ServerTls>>) -> Self {
+        self.tls = tls.into();
         self
     }
 
@@ -112,6 +114,10 @@ impl Server {
         let Self { name, bound, limits, tls, metrics } = self;
         tracing::info!(event.name = "server.listening", listener = name, address = %bound.address(), "listening");
         let connections = metrics.listener(name);
+        if let Some(tls) = &tls {
+            let metrics = metrics.certificate(name);
+            Follower { tls: tls.clone(), listener: name, metrics }.start(lifecycle);
+        }
         let acceptor =
             Acceptor { name, limits: limits.sane(), tls, connections, lifecycle: lifecycle.clone() };
         lifecycle.spawn("http_accept", acceptor.run(bound, service));

@@ -1,72 +1,22 @@
 //! TLS settings from files: whom we trust, who we are.
 //! Not sockets; and always rustls on aws-lc-rs, whatever the process has installed.
 
-use std::path::{Path, PathBuf};
+mod error;
+mod follow;
+mod pair;
+mod server;
+
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 
-/// Why TLS could not be set up from its files.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read or is not PEM.
-    #[error("cannot read `{}` as PEM", path.display())]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        #[source]
-        source: pem::Error,
-    },
-    /// A file holds no certificate.
-    #[error("`{}` holds no certificate", path.display())]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
-    /// rustls does not accept what the files hold.
-    #[error("the certificates or the key cannot be used")]
-    Unusable(#[source] rustls::Error),
-}
-
-/// A server's certificate and key, ready to accept connections.
-#[derive(Clone)]
-pub struct ServerTls {
-    config: Arc<ServerConfig>,
-}
-
-impl std::fmt::Debug for ServerTls {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("ServerTls").finish_non_exhaustive()
-    }
-}
-
-impl ServerTls {
-    /// Reads a certificate chain and its key, both PEM.
-    ///
-    /// # Errors
-    /// When a file is missing or not PEM, or when the key does not belong to the certificate.
-    pub fn load(certificates: &Path, key: &Path) -> Result<Self, TlsError> {
-        let chain = read_certificates(certificates)?;
-        let key = PrivateKeyDer::from_pem_file(key)
-            .map_err(|source| TlsError::Pem { path: key.to_owned(), source })?;
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Unusable)?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(TlsError::Unusable)?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config) })
-    }
-
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
-    }
-}
+pub use error::TlsError;
+pub(crate) use follow::Follower;
+pub use server::{ServerTls, ServerTlsConfig};
 
 /// What a client of ours trusts: only the certificates in `ca_file`, or the bundled web roots without one.
 pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {

@@ -36,9 +36,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("program", &["config", "daemon"]),
     // Proofs carry times, and a time is an identity::Timestamp everywhere.
     ("proof", &["identity", "jws"]),
-    ("evidence", &["identity", "http"]),
+    ("evidence", &["identity", "config", "http"]),
     ("token", &["identity", "jws", "proof"]),
-    ("http", &["daemon"]),
+    // A certificate is read like other secrets in files, and followed like other configuration.
+    ("http", &["config", "daemon"]),
     // The caller's side of the token endpoint, which sidecar and gateway share.
     ("token-endpoint", &["identity", "jws", "proof", "evidence", "wire", "http"]),
     ("issuers", &["identity", "jws", "token", "wire", "http"]),

@@ -9,6 +9,7 @@ use rustix::net::sockopt;
 use symbolon_daemon::Lifecycle;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::server::TlsStream;
 
 use super::Handler;
 use super::bind::{Bound, Listener};
@@ -143,9 +144,21 @@ impl Acceptor {
         let Some(tls) = &self.tls else {
             return Ok((Stream::Tcp(stream), ConnectionInfo::new(Peer::Tcp(peer), false)));
         };
-        let handshake = tokio_rustls::TlsAcceptor::from(tls.config()).accept(stream);
-        let stream = tokio::time::timeout(self.limits.head_timeout, handshake).await??;
+        let stream = self.shake_hands(tls, stream).await.inspect_err(|_| {
+            self.connections.handshakes_failed.inc();
+        })?;
         Ok((Stream::Tls(Box::new(stream)), ConnectionInfo::new(Peer::Tcp(peer), true)))
+    }
+
+    async fn shake_hands(&self, tls: &ServerTls, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let handshake = tokio_rustls::TlsAcceptor::from(tls.config()).accept(stream);
+        match tokio::time::timeout(self.limits.head_timeout, handshake).await {
+            Ok(shaken) => shaken,
+            Err(elapsed) => {
+                self.connections.timed_out.inc();
+                Err(elapsed.into())
+            }
+        }
     }
 }
 

@@ -15,11 +15,20 @@ pub struct ServerMetrics {
     accept_errors: Family<Listener, Counter>,
     timed_out: Family<Listener, Counter>,
     busy: Family<Listener, Counter>,
+    handshakes_failed: Family<Listener, Counter>,
+    certificate_expiry: Family<Listener, Gauge>,
+    certificate_reloads: Family<Reload, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Listener {
     listener: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    listener: &'static str,
+    outcome: &'static str,
 }
 
 impl ServerMetrics {
@@ -46,6 +55,21 @@ impl ServerMetrics {
             "Requests answered 503 because too many were under way, by listener",
             self.busy.clone(),
         );
+        registry.register(
+            "http_tls_handshakes_failed",
+            "TLS handshakes that failed or took too long, by listener",
+            self.handshakes_failed.clone(),
+        );
+        registry.register(
+            "http_certificate_expiry_timestamp_seconds",
+            "When the certificate that is served expires, by listener",
+            self.certificate_expiry.clone(),
+        );
+        registry.register(
+            "http_certificate_reloads",
+            "Changed certificates that took effect or were refused, by listener",
+            self.certificate_reloads.clone(),
+        );
     }
 
     /// The handles of one listener.
@@ -57,6 +81,17 @@ impl ServerMetrics {
             accept_errors: self.accept_errors.get_or_create(&label).clone(),
             timed_out: self.timed_out.get_or_create(&label).clone(),
             busy: self.busy.get_or_create(&label).clone(),
+            handshakes_failed: self.handshakes_failed.get_or_create(&label).clone(),
+        }
+    }
+
+    /// The handles of the certificate of one listener.
+    pub(super) fn certificate(&self, listener: &'static str) -> CertificateMetrics {
+        let reloads = |outcome| self.certificate_reloads.get_or_create(&Reload { listener, outcome }).clone();
+        CertificateMetrics {
+            expiry: self.certificate_expiry.get_or_create(&Listener { listener }).clone(),
+            loaded: reloads("loaded"),
+            refused: reloads("refused"),
         }
     }
 }
@@ -69,4 +104,13 @@ pub(super) struct ListenerMetrics {
     pub(super) accept_errors: Counter,
     pub(super) timed_out: Counter,
     pub(super) busy: Counter,
+    pub(super) handshakes_failed: Counter,
+}
+
+/// The metrics of the certificate of one listener.
+#[derive(Debug, Clone)]
+pub(crate) struct CertificateMetrics {
+    pub(crate) expiry: Gauge,
+    pub(crate) loaded: Counter,
+    pub(crate) refused: Counter,
 }

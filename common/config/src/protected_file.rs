@@ -29,7 +29,8 @@ use rustix::io::Errno;
 use secrecy::SecretString;
 
 const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
-const GROUP_OR_OTHERS: u32 = 0o077;
+const GROUP: u32 = 0o070;
+const OTHERS: u32 = 0o007;
 const STICKY: u32 = 0o1000;
 const KUBELET_LINK: &str = "..data";
 
@@ -37,20 +38,50 @@ const KUBELET_LINK: &str = "..data";
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     max_bytes: usize,
-    private: bool,
+    readers: Readers,
+}
+
+/// Who may be able to read a file, beside root and ourselves.
+#[derive(Clone, Copy, Debug)]
+enum Readers {
+    Anybody,
+    /// Its group, if root owns the file.
+    GroupOfRoots,
+    Nobody,
 }
 
 impl Rules {
     /// Nobody but root and ourselves could have written the file.
     #[must_use]
     pub const fn integrity(max_bytes: usize) -> Self {
-        Self { max_bytes, private: false }
+        Self { max_bytes, readers: Readers::Anybody }
     }
 
     /// As [`Rules::integrity`], and nobody else can read it either: for keys.
     #[must_use]
     pub const fn private(max_bytes: usize) -> Self {
-        Self { max_bytes, private: true }
+        Self { max_bytes, readers: Readers::Nobody }
+    }
+
+    /// As [`Rules::private`], but a file that belongs to root may be read by its group: so Kubernetes (`fsGroup`) and
+    /// distributions give a key to a program that is not root.
+    #[must_use]
+    pub const fn private_to_group(max_bytes: usize) -> Self {
+        Self { max_bytes, readers: Readers::GroupOfRoots }
+    }
+
+    /// What lets too many people read a file of this mode.
+    const fn indiscretion(self, mode: u32, is_roots: bool) -> Option<&'static str> {
+        match self.readers {
+            Readers::Nobody if mode & (GROUP | OTHERS) != 0 => Some("group or others can read it"),
+            Readers::GroupOfRoots if mode & OTHERS != 0 => Some(
+                "everybody can read it: give it mode 0600, or 0640 with root as its owner (in Kubernetes `defaultMode: 0640` and an `fsGroup`)",
+            ),
+            Readers::GroupOfRoots if mode & GROUP != 0 && !is_roots => {
+                Some("its group can read it: give it mode 0600, or root as its owner")
+            }
+            Readers::Anybody | Readers::GroupOfRoots | Readers::Nobody => None,
+        }
     }
 }
 
@@ -158,10 +189,10 @@ impl Opening<'_> {
         if stat.st_mode & GROUP_OR_OTHERS_WRITE != 0 {
             return Err(self.unsafe_file("group or others can write it"));
         }
-        if self.rules.private && stat.st_mode & GROUP_OR_OTHERS != 0 {
-            return Err(self.unsafe_file("group or others can read it"));
+        match self.rules.indiscretion(stat.st_mode, stat.st_uid == 0) {
+            Some(why) => Err(self.unsafe_file(why)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn open(&self, at: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, ProtectedFileError> {

@@ -67,6 +67,24 @@ fn a_private_file_that_others_can_read_is_refused() {
 }
 
 #[test]
+fn only_what_belongs_to_root_may_be_read_by_its_group() {
+    let rules = Rules::private_to_group(LIMIT);
+    for (mode, is_roots, is_taken) in [
+        (0o400, false, true),
+        (0o600, true, true),
+        (0o640, true, true),
+        (0o440, true, true),
+        (0o640, false, false),
+        (0o644, true, false),
+        (0o604, false, false),
+    ] {
+        assert_eq!(rules.indiscretion(mode, is_roots).is_none(), is_taken, "{mode:o} {is_roots}");
+    }
+    let (_folder, path) = folder_with(0o644);
+    assert!(reason(&path, rules).contains("mode 0600"));
+}
+
+#[test]
 fn a_symbolic_link_to_a_file_is_refused() {
     let (folder, path) = folder_with(0o600);
     let link = folder.path().join("link");
