@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use symbolon_evidence::{Evidence, Freshness, Life};
+use symbolon_evidence::{Evidence, Freshness, Life, UnverifiedClaims};
 use symbolon_identity::Timestamp;
 
 use crate::metrics::EvidenceMetrics;
@@ -26,7 +26,7 @@ impl EvidenceWatch {
         if let Some(written) = evidence.written_at() {
             self.metrics.age(now.saturating_since(written));
         }
-        let Some(life) = evidence.unverified_claims().and_then(|claims| claims.life()) else { return };
+        let Some(life) = evidence.unverified_claims().and_then(UnverifiedClaims::life) else { return };
         self.metrics.life(life, now);
         let freshness = life.freshness(now);
         if freshness != Freshness::Fresh && self.is_news(life) {
@@ -43,5 +43,28 @@ impl EvidenceWatch {
     fn is_news(&self, life: Life) -> bool {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         warned.replace(life) != Some(life)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_daemon::Registry;
+
+    use super::*;
+
+    fn life(iat: u64, exp: u64) -> Life {
+        let at = |seconds| Timestamp::from_secs(seconds).unwrap();
+        let claims =
+            UnverifiedClaims { issued_at: Some(at(iat)), expires_at: Some(at(exp)), ..Default::default() };
+        claims.life().unwrap()
+    }
+
+    #[test]
+    fn a_token_is_news_once() {
+        let metrics = crate::metrics::BrokerMetrics::register(&mut Registry::new());
+        let watch = EvidenceWatch::new(metrics.evidence);
+        let news =
+            [life(0, 600), life(0, 600), life(300, 900), life(300, 900)].map(|life| watch.is_news(life));
+        assert_eq!(news, [true, false, true, false]);
     }
 }
