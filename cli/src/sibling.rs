@@ -23,8 +23,9 @@ pub(crate) fn find(name: &str) -> anyhow::Result<PathBuf> {
 /// What a program said on its standard output, and how it ended. Its standard error is ours.
 pub(crate) async fn ask(name: &str, arguments: &[&std::ffi::OsStr]) -> anyhow::Result<(Exit, Vec<u8>)> {
     let mut command = Command::new(find(name)?);
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
-    let output = command.output().await.with_context(|| format!("starting {name}"))?;
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let child = command.spawn().with_context(|| format!("starting {name}"))?;
+    let output = child.wait_with_output().await.with_context(|| format!("reading from {name}"))?;
     let code = output.status.code().and_then(|code| u8::try_from(code).ok());
     Ok((code.and_then(Exit::of_code).unwrap_or(Exit::Failed), output.stdout))
 }
