@@ -29,7 +29,8 @@ impl TlsFault {
     pub(crate) fn among(error: &(dyn Error + 'static)) -> Option<Self> {
         Some(match cause::<rustls::Error>(error)? {
             rustls::Error::InvalidCertificate(certificate) => match certificate {
-                CertificateError::UnknownIssuer => Self::UnknownIssuer,
+                // A bad signature is what an authority makes that was made anew under its old name.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
                 CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                     Self::NotYetValid
