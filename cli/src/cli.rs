@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crate::dev::DevOptions;
+use crate::doctor::DoctorOptions;
 use crate::explain::ExplainOptions;
 use crate::key::KeyCommand;
 use crate::policy::PolicyCommand;
@@ -28,6 +29,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run broker, sidecar and gateway on this machine, for development only.
     Dev(DevOptions),
+    /// Look whether a sidecar would work here, and say what to do if not.
+    Doctor(DoctorOptions),
     /// Tell why a request was allowed, denied or refused.
     Explain(ExplainOptions),
     /// Look at the broker's signing keys and change them.

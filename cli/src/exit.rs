@@ -35,6 +35,21 @@ impl Exit {
             Self::Unavailable => 69,
         }
     }
+
+    /// The end that a program of ours means by this number.
+    pub(crate) fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| exit.code() == code)
+    }
+
+    const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Denied,
+        Self::Invalid,
+        Self::Undetermined,
+        Self::Usage,
+        Self::Unavailable,
+    ];
 }
 
 impl From<Exit> for ExitCode {
@@ -97,8 +112,8 @@ mod tests {
 
     #[test]
     fn the_numbers_are_the_documented_ones() {
-        let all = [Exit::Ok, Exit::Failed, Exit::Denied, Exit::Invalid, Exit::Undetermined];
-        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4]);
-        assert_eq!([Exit::Usage, Exit::Unavailable].map(Exit::code), [64, 69]);
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 64, 69]);
+        assert_eq!(Exit::of_code(69), Some(Exit::Unavailable));
+        assert_eq!(Exit::of_code(5), None);
     }
 }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod dev;
+mod doctor;
 mod exit;
 mod explain;
 mod http;
@@ -9,6 +10,7 @@ mod key;
 mod output;
 mod policy;
 mod secret_argument;
+mod sibling;
 mod token;
 
 use std::process::ExitCode;
@@ -42,6 +44,7 @@ fn run(cli: cli::Cli) -> anyhow::Result<exit::Exit> {
     runtime.block_on(async {
         match cli.command {
             cli::Command::Dev(options) => dev::run(options).await,
+            cli::Command::Doctor(options) => doctor::run(&options).await,
             cli::Command::Explain(options) => explain::run(options).await,
             cli::Command::Key(command) => key::run(command).await,
             cli::Command::Policy(command) => policy::run(command).await,

@@ -14,6 +14,7 @@ use symbolon_token_endpoint::{AskError, Place, Reply, SetupError, TokenEndpoint}
 use crate::config::BrokerConfig;
 use crate::credentials::Answer;
 use crate::dice::Dice;
+use crate::evidence::EvidenceWatch;
 use crate::metrics::{AskOutcome, BrokerMetrics};
 use crate::settings::Want;
 use crate::time::{Now, Time};
@@ -24,6 +25,7 @@ pub(crate) struct Broker {
     endpoint: TokenEndpoint,
     time: Time,
     metrics: BrokerMetrics,
+    evidence: EvidenceWatch,
 }
 
 impl Broker {
@@ -44,7 +46,8 @@ impl Broker {
             ca_file: config.ca_file.clone(),
             timeout: config.timeout.as_duration(),
         };
-        Ok(Self { endpoint: TokenEndpoint::new(&place, source, key)?, time, metrics })
+        let evidence = EvidenceWatch::new(metrics.evidence.clone());
+        Ok(Self { endpoint: TokenEndpoint::new(&place, source, key)?, time, metrics, evidence })
     }
 
     /// Asks once. What fails on the way is an answer too.
@@ -78,9 +81,7 @@ impl Broker {
 
     async fn post(&self, want: &Want, asked: Now) -> Result<Fetched, AskError> {
         let evidence = self.endpoint.evidence().await?;
-        if let Some(written) = evidence.written_at() {
-            self.metrics.evidence_age(asked.wall.saturating_since(written));
-        }
+        self.evidence.seen(&evidence, asked.wall);
         self.endpoint.ask(want.audience.as_str(), &want.scopes, &evidence, asked.wall).await
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: what the program can be told, and which exit code each end has.
 //! Nothing of the sidecar itself is decided here.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use symbolon_config::{Environment, load};
 use symbolon_daemon::{Lifecycle, SystemClock, descriptors, ready_file, telemetry};
 use symbolon_program::{ConfigCommand, Exit, ServeOptions, fail, parse};
 
+use crate::doctor::{self, DoctorOptions, Outcome, Surroundings};
 use crate::{Config, Settings, Sidecar};
 
 /// How long requests in flight may take to end after SIGTERM.
@@ -31,6 +33,9 @@ pub struct Cli {
 enum Command {
     /// Runs the sidecar.
     Run(ServeOptions),
+    /// Looks whether a sidecar with this configuration would work here, and says what to do if not. Exit codes: 0 all fine,
+    /// 1 something failed, 3 invalid configuration, 69 the broker cannot be reached.
+    Doctor(DoctorOptions),
     /// Checks or describes the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -45,6 +50,7 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Run(options) => run(&options),
+        Command::Doctor(options) => examine(&options),
         Command::Config(ConfigCommand::Validate { config }) => validate(&config),
         Command::Config(ConfigCommand::Schema) => {
             return symbolon_program::schema::<Config>("Symbolon sidecar configuration");
@@ -84,6 +90,21 @@ async fn serve(options: &ServeOptions, settings: Settings) -> anyhow::Result<Exi
         ready_file::write(path, &addresses)?;
     }
     Ok(lifecycle.run().await.exit_code())
+}
+
+fn examine(options: &DoctorOptions) -> anyhow::Result<ExitCode> {
+    let settings = read(&options.config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let report = runtime.block_on(doctor::examine(&settings, &Surroundings::of_process(), &SystemClock));
+    // A read that hangs is not waited for.
+    runtime.shutdown_background();
+    writeln!(std::io::stdout(), "{}", report.text(options.output))?;
+    Ok(match report.outcome {
+        Outcome::Ok => ExitCode::SUCCESS,
+        Outcome::Failed => Exit::Failed.into(),
+        Outcome::BrokerUnreachable => Exit::Unavailable.into(),
+    })
 }
 
 fn validate(path: &Path) -> anyhow::Result<ExitCode> {

@@ -6,6 +6,8 @@ pub mod cli;
 mod config;
 mod credentials;
 mod dice;
+mod doctor;
+mod evidence;
 mod key;
 mod listeners;
 mod metrics;

@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::{
@@ -15,7 +16,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use symbolon_daemon::Registry;
 use symbolon_daemon::metrics::duration_histogram;
-use symbolon_identity::UpstreamName;
+use symbolon_evidence::Life;
+use symbolon_identity::{Timestamp, UpstreamName};
 
 use crate::credentials::Account;
 use crate::renewals::Came;
@@ -25,7 +27,15 @@ use crate::renewals::Came;
 pub(crate) struct BrokerMetrics {
     requests: Family<Asked, Counter>,
     duration: Histogram,
-    evidence_age: Gauge,
+    pub(crate) evidence: EvidenceMetrics,
+}
+
+/// How fresh the evidence was when it was last used.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EvidenceMetrics {
+    age: Gauge,
+    age_ratio: Gauge<f64, AtomicU64>,
+    expiry: Gauge,
 }
 
 /// Counters about local requests.
@@ -127,7 +137,7 @@ impl BrokerMetrics {
         let metrics = Self {
             requests: Family::default(),
             duration: duration_histogram(),
-            evidence_age: Gauge::default(),
+            evidence: EvidenceMetrics::register(registry),
         };
         let requests = metrics.requests.clone();
         registry.register(
@@ -140,11 +150,6 @@ impl BrokerMetrics {
             "How long the broker took to answer",
             metrics.duration.clone(),
         );
-        registry.register(
-            "sidecar_evidence_age_seconds",
-            "Age of the evidence when it was last used, where that is known",
-            metrics.evidence_age.clone(),
-        );
         metrics
     }
 
@@ -152,9 +157,36 @@ impl BrokerMetrics {
         self.requests.get_or_create(&Asked { outcome }).inc();
         self.duration.observe(took.as_secs_f64());
     }
+}
 
-    pub(crate) fn evidence_age(&self, age: Duration) {
-        self.evidence_age.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+impl EvidenceMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "sidecar_evidence_age_seconds",
+            "Age of the evidence when it was last used, where that is known",
+            metrics.age.clone(),
+        );
+        registry.register(
+            "sidecar_evidence_age_ratio",
+            "How much of the evidence's life was over when it was last used, 1 at its end; above 0.85 nobody renews it",
+            metrics.age_ratio.clone(),
+        );
+        registry.register(
+            "sidecar_evidence_expiry_timestamp_seconds",
+            "When the evidence that was last used expires, in Unix time; 0 where that is not known",
+            metrics.expiry.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn age(&self, age: Duration) {
+        self.age.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn life(&self, life: Life, now: Timestamp) {
+        self.age_ratio.set(f64::from(life.age_permille(now)) / 1000.0);
+        self.expiry.set(i64::try_from(life.end().as_secs()).unwrap_or(i64::MAX));
     }
 }
 

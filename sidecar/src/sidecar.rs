@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use symbolon_daemon::{Clock, Lifecycle, Registry};
-use symbolon_evidence::Source;
+use symbolon_evidence::{NoSource, Source};
 use symbolon_http::admin::Admin;
 use symbolon_http::forward::{ForwardOptions, Forwarder};
 use symbolon_http::server::{Bind, BindError, Server, ServerMetrics};
@@ -57,6 +57,9 @@ pub enum StartError {
     /// The proof key cannot be had.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// There is no evidence to choose.
+    #[error(transparent)]
+    Evidence(#[from] NoSource),
     /// The broker cannot be asked.
     #[error(transparent)]
     Broker(#[from] BrokerSetupError),
@@ -79,7 +82,7 @@ impl StartError {
     #[must_use]
     pub const fn is_invalid_configuration(&self) -> bool {
         match self {
-            Self::Key(_) | Self::Broker(_) | Self::Upstream { .. } => true,
+            Self::Key(_) | Self::Evidence(_) | Self::Broker(_) | Self::Upstream { .. } => true,
             Self::Bind(_) => false,
         }
     }
@@ -104,7 +107,7 @@ impl Sidecar {
         lifecycle.register(&mut registry);
         registry.register_build("symbolon-sidecar", env!("CARGO_PKG_VERSION"));
         let key = Arc::new(key::load_or_generate(&settings.key)?);
-        let source = Source::new(settings.evidence.clone());
+        let source = Source::choose(&settings.evidence, settings.broker.socket.as_deref())?.source;
         let metrics = BrokerMetrics::register(&mut registry);
         let broker = Broker::new(&settings.broker, source, Arc::clone(&key), time.clone(), metrics)?;
         let mut accounts = Accounts::default();

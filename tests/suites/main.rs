@@ -7,6 +7,7 @@ mod crash;
 mod deploy;
 mod descriptors;
 mod dev;
+mod doctor;
 mod exchanging;
 mod explained;
 mod interop;

@@ -18,17 +18,6 @@ const START: Duration = Duration::from_secs(15);
 const STOP: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(3);
 
-/// A program that stands beside our own executable.
-pub(crate) fn sibling(name: &str) -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("our own executable cannot be found")?;
-    let path = own.with_file_name(name);
-    if path.is_file() {
-        return Ok(path);
-    }
-    Err(Failure::unavailable(format!("{} is missing: it has to stand beside `symbolon`", path.display()))
-        .into())
-}
-
 /// How a program is started.
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {

@@ -14,11 +14,12 @@ use super::configs::{self, Facts, SidecarPlan, Upstream};
 use super::echo::Echo;
 use super::folder::Folder;
 use super::ports::{self, Ports};
-use super::programs::{Launch, Program, sibling};
+use super::programs::{Launch, Program};
 use super::ready::{READY_FILE, Ready};
 use super::tap::Tap;
 use super::{DEFAULT_BASE, DevOptions};
 use crate::http::{Call, Place};
+use crate::sibling;
 
 /// How often free ports are chosen anew when somebody took one of them.
 const ATTEMPTS: usize = 3;
@@ -114,9 +115,9 @@ struct Executables {
 impl Executables {
     fn beside_us() -> anyhow::Result<Self> {
         Ok(Self {
-            broker: sibling("symbolon-broker")?,
-            sidecar: sibling("symbolon-sidecar")?,
-            gateway: sibling("symbolon-gateway")?,
+            broker: sibling::find("symbolon-broker")?,
+            sidecar: sibling::find("symbolon-sidecar")?,
+            gateway: sibling::find("symbolon-gateway")?,
         })
     }
 }

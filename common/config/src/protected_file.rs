@@ -13,6 +13,9 @@
 //!   and relative to open folders: both links belong to root or to us, `..data` leads to a single
 //!   name that starts with two dots, in the same folder, and that folder is held to the same rules.
 //!   Whoever could make such a pair could write the file too, so following it gives nothing away;
+//! * a secret of our own ([`Rules::own_secret`]) may lie in a folder that others can write, as an `emptyDir` of Kubernetes is:
+//!   a private file that belongs to us was written by us, whoever can rename or remove it. They could at most give us
+//!   back another secret of ours, or none;
 //! * folders further up are the operator's own words (`/var/run` is a link to `/run` on most
 //!   machines): links there are followed.
 //!
@@ -39,6 +42,7 @@ const KUBELET_LINK: &str = "..data";
 pub struct Rules {
     max_bytes: usize,
     readers: Readers,
+    own: bool,
 }
 
 /// Who may be able to read a file, beside root and ourselves.
@@ -54,20 +58,26 @@ impl Rules {
     /// Nobody but root and ourselves could have written the file.
     #[must_use]
     pub const fn integrity(max_bytes: usize) -> Self {
-        Self { max_bytes, readers: Readers::Anybody }
+        Self { max_bytes, readers: Readers::Anybody, own: false }
     }
 
     /// As [`Rules::integrity`], and nobody else can read it either: for keys.
     #[must_use]
     pub const fn private(max_bytes: usize) -> Self {
-        Self { max_bytes, readers: Readers::Nobody }
+        Self { max_bytes, readers: Readers::Nobody, own: false }
     }
 
     /// As [`Rules::private`], but a file that belongs to root may be read by its group: so Kubernetes (`fsGroup`) and
     /// distributions give a key to a program that is not root.
     #[must_use]
     pub const fn private_to_group(max_bytes: usize) -> Self {
-        Self { max_bytes, readers: Readers::GroupOfRoots }
+        Self { max_bytes, readers: Readers::GroupOfRoots, own: false }
+    }
+
+    /// As [`Rules::private`], written by ourselves and by nobody else, in whatever folder: for keys that we made.
+    #[must_use]
+    pub const fn own_secret(max_bytes: usize) -> Self {
+        Self { max_bytes, readers: Readers::Nobody, own: true }
     }
 
     /// What lets too many people read a file of this mode.
@@ -169,6 +179,9 @@ impl Opening<'_> {
     }
 
     fn check_folder(&self, folder: &OwnedFd) -> Result<(), ProtectedFileError> {
+        if self.rules.own {
+            return Ok(());
+        }
         let stat = rustix::fs::fstat(folder).map_err(|error| self.io(error))?;
         if !trusted_owner(&stat) {
             return Err(self.unsafe_file("its folder belongs to another user"));
@@ -183,7 +196,7 @@ impl Opening<'_> {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(self.unsafe_file("it is not a regular file"));
         }
-        if !trusted_owner(stat) {
+        if !trusted_owner(stat) || (self.rules.own && !is_ours(stat)) {
             return Err(self.unsafe_file("it belongs to another user"));
         }
         if stat.st_mode & GROUP_OR_OTHERS_WRITE != 0 {
@@ -216,7 +229,11 @@ impl Opening<'_> {
 
 /// Root can do everything anyway, and we cannot betray ourselves.
 fn trusted_owner(stat: &Stat) -> bool {
-    stat.st_uid == 0 || stat.st_uid == rustix::process::geteuid().as_raw()
+    stat.st_uid == 0 || is_ours(stat)
+}
+
+fn is_ours(stat: &Stat) -> bool {
+    stat.st_uid == rustix::process::geteuid().as_raw()
 }
 
 /// Why a file was not believed.

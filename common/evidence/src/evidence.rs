@@ -4,6 +4,8 @@
 use secrecy::{ExposeSecret, SecretString};
 use symbolon_identity::{ProviderName, Timestamp};
 
+use crate::UnverifiedClaims;
+
 /// The kind of a client assertion (RFC 7521 §4.2); its name on the wire is the sender's matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AssertionType {
@@ -42,20 +44,28 @@ pub struct Evidence {
     assertion: Option<Assertion>,
     trust_provider: Option<ProviderName>,
     written_at: Option<Timestamp>,
+    unverified_claims: Option<UnverifiedClaims>,
 }
 
 impl Evidence {
     /// Evidence that consists of the connection to the broker's Unix socket.
     pub(crate) const fn connection(trust_provider: Option<ProviderName>) -> Self {
-        Self { assertion: None, trust_provider, written_at: None }
+        Self { assertion: None, trust_provider, written_at: None, unverified_claims: None }
     }
 
-    pub(crate) const fn asserted(
-        assertion: Assertion,
-        trust_provider: Option<ProviderName>,
-        written_at: Option<Timestamp>,
-    ) -> Self {
-        Self { assertion: Some(assertion), trust_provider, written_at }
+    /// Evidence that is an assertion to send.
+    pub(crate) const fn asserted(assertion: Assertion, trust_provider: Option<ProviderName>) -> Self {
+        Self { assertion: Some(assertion), trust_provider, written_at: None, unverified_claims: None }
+    }
+
+    /// The same, last written at this time.
+    pub(crate) fn written_at_time(self, written_at: Option<Timestamp>) -> Self {
+        Self { written_at, ..self }
+    }
+
+    /// The same, saying this about itself.
+    pub(crate) fn saying(self, unverified_claims: Option<UnverifiedClaims>) -> Self {
+        Self { unverified_claims, ..self }
     }
 
     /// The assertion to send; none where the connection is the evidence.
@@ -74,5 +84,11 @@ impl Evidence {
     #[must_use]
     pub const fn written_at(&self) -> Option<Timestamp> {
         self.written_at
+    }
+
+    /// What the assertion says about itself, for display and metrics and never for a decision.
+    #[must_use]
+    pub const fn unverified_claims(&self) -> Option<&UnverifiedClaims> {
+        self.unverified_claims.as_ref()
     }
 }

@@ -10,6 +10,7 @@ mod handshake;
 mod lanes;
 mod outgoing;
 mod places;
+mod probe;
 mod upload;
 mod upstream;
 
@@ -33,6 +34,7 @@ pub use fields::ending_here;
 pub(crate) use lanes::Lane;
 pub use outgoing::TrailerFilter;
 pub(crate) use places::Place;
+pub use probe::{ProbeError, probe};
 pub(crate) use upload::Upload;
 pub use upstream::{Upstream, UpstreamError};
 

@@ -12,7 +12,9 @@ pub mod server;
 pub mod streams;
 pub mod target;
 pub mod tls;
+mod tls_fault;
 pub mod tunnel;
 pub mod upgrade;
 
 pub use body::{Body, BodyError};
+pub use tls_fault::TlsFault;

@@ -8,7 +8,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use symbolon_evidence::Source;
+use symbolon_evidence::{NoSource, Source};
 use symbolon_http::client::{ClientError, ClientSetupError, Fetched, GuardedClient};
 use symbolon_identity::{Audience, IdentityError, Scopes};
 use symbolon_issuers::{Issuer, IssuerError};
@@ -76,6 +76,9 @@ impl std::fmt::Debug for Held {
 /// Why a feed cannot be followed at all.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
+    /// There is no evidence to choose.
+    #[error(transparent)]
+    Evidence(#[from] NoSource),
     /// The token endpoint cannot be asked.
     #[error("the token endpoint cannot be set up")]
     Endpoint(#[from] symbolon_token_endpoint::SetupError),
@@ -137,8 +140,9 @@ impl Follower {
         let url = written.issuer.join(paths::STATUS);
         // Several answers within the time after which no news are bad news.
         let wait = (config.max_stale.as_duration().as_secs() / 3).clamp(1, LONGEST_WAIT);
+        let source = Source::choose(&config.evidence, config.socket.as_deref())?.source;
         Ok(Self {
-            endpoint: TokenEndpoint::new(&place, Source::new(config.evidence.clone()), Arc::clone(&key))?,
+            endpoint: TokenEndpoint::new(&place, source, Arc::clone(&key))?,
             client: place.client(PATIENCE.saturating_add(Duration::from_secs(wait)), MAX_PAGE_BYTES)?,
             audience: Audience::parse(&url)?,
             url: Url::parse(&url)?,

@@ -21,7 +21,14 @@ fn broker(settings: &Settings) -> Broker {
     let key = Arc::new(ProofKey::generate(symbolon_jws::Algorithm::Es256).unwrap());
     let metrics = BrokerMetrics::register(&mut Registry::new());
     let time = Time::new(Arc::new(SystemClock));
-    Broker::new(&settings.broker, Source::new(settings.evidence.clone()), key, time, metrics).unwrap()
+    Broker::new(
+        &settings.broker,
+        Source::choose(&settings.evidence, None).unwrap().source,
+        key,
+        time,
+        metrics,
+    )
+    .unwrap()
 }
 
 #[test]

@@ -13,7 +13,8 @@ pub struct KeyConfig {
     /// The algorithm of a key that is generated.
     pub algorithm: KeyAlgorithm,
     /// Keeps the key in this file (a private JWK, mode 0400), made at the first start. Without it the
-    /// key lives in memory and dies with the process. In a pod, use a memory-backed volume that no other container mounts.
+    /// key lives in memory and dies with the process. In a pod, use a memory-backed `emptyDir` that no other container mounts:
+    /// it may be open to all, the file is not.
     pub file: Option<PathBuf>,
 }
 

@@ -9,6 +9,7 @@ mod rig;
 
 mod callers;
 mod credentials;
+mod evidence;
 mod forwarding;
 mod health;
 mod program;

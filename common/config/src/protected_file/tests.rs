@@ -137,6 +137,26 @@ fn a_folder_that_others_can_write_is_refused_unless_it_is_sticky() {
 }
 
 #[test]
+fn a_secret_of_our_own_may_lie_in_a_folder_that_others_can_write() {
+    let (folder, path) = folder_with(0o400);
+    for mode in [0o700, 0o777, 0o2777, 0o3777] {
+        fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+        assert!(read(&path, Rules::own_secret(LIMIT)).is_ok(), "{mode:o}");
+    }
+    for (mode, why) in [(0o440, "group or others can read it"), (0o620, "group or others can write it")] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        assert_eq!(reason(&path, Rules::own_secret(LIMIT)), why);
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+    symlink("token", folder.path().join("link")).unwrap();
+    assert_eq!(reason(&folder.path().join("link"), Rules::own_secret(LIMIT)), "it is a symbolic link");
+    if rustix::process::geteuid().is_root() {
+        chown(&path, Some(12345), None).unwrap();
+        assert_eq!(reason(&path, Rules::own_secret(LIMIT)), "it belongs to another user");
+    }
+}
+
+#[test]
 fn a_file_of_a_third_user_is_refused() {
     let (_folder, path) = folder_with(0o644);
     if rustix::process::geteuid().is_root() {

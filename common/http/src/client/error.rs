@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 
 use super::resolver::NoPermittedAddress;
+use crate::tls_fault::TlsFault;
 
 /// Why a call of ours got no answer that we can use.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,15 @@ impl ClientError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::TimedOut(_) | Self::Connect(_) | Self::Broken(_))
+    }
+
+    /// What went wrong in the TLS handshake, if that is what failed.
+    #[must_use]
+    pub fn tls_fault(&self) -> Option<TlsFault> {
+        match self {
+            Self::Tls(error) => TlsFault::among(error),
+            _ => None,
+        }
     }
 
     /// Finds out what happened.

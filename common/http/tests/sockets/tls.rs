@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
 use symbolon_daemon::{Lifecycle, Registry};
-use symbolon_http::Body;
 use symbolon_http::client::{AddressPolicy, ClientError, GuardedClient};
-use symbolon_http::forward::ForwardOptions;
+use symbolon_http::forward::{ForwardOptions, ProbeError, probe};
 use symbolon_http::server::{Bind, Bound, ConnectionInfo, Limits, Server, ServerMetrics};
 use symbolon_http::tls::ServerTls;
+use symbolon_http::{Body, TlsFault};
 
 use crate::raw::{Raw, exchange, status};
 use crate::support::{lifecycle, soon};
@@ -80,12 +80,31 @@ async fn a_client_trusts_its_ca_file_and_nothing_else() {
     for client in [builder().build().unwrap(), builder().ca_file(&other).build().unwrap()] {
         let error = soon("an answer", client.get(&url, HeaderMap::new())).await.unwrap_err();
         assert!(matches!(error, ClientError::Tls(_)), "{error:?}");
+        assert_eq!(error.tls_fault(), Some(TlsFault::UnknownIssuer), "{error:?}");
     }
     // The right certificate under another name.
     let by_address = format!("https://{address}/").parse().unwrap();
     let error = soon("an answer", trusting.get(&by_address, HeaderMap::new())).await.unwrap_err();
-    assert!(matches!(error, ClientError::Tls(_)), "{error:?}");
+    assert_eq!(error.tls_fault(), Some(TlsFault::OtherName), "{error:?}");
     assert!(ServerTls::load(&ours, &other_key).is_err());
+}
+
+#[tokio::test]
+async fn a_probe_ends_the_handshake_with_whom_it_trusts_and_tells_why_with_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, key) = certificate(folder.path(), "ours");
+    let lifecycle = lifecycle();
+    let address = serve_tls(&lifecycle, &ours, &key);
+    let trusting = ForwardOptions { ca_file: Some(ours), ..ForwardOptions::default() };
+    let by_name = format!("https://localhost:{}", address.port());
+    soon("a connection", probe(&by_name.parse().unwrap(), &trusting)).await.unwrap();
+    for (url, options, expected) in [
+        (&by_name, &ForwardOptions::default(), TlsFault::UnknownIssuer),
+        (&format!("https://{address}"), &trusting, TlsFault::OtherName),
+    ] {
+        let error = soon("a connection", probe(&url.parse().unwrap(), options)).await.unwrap_err();
+        assert!(matches!(&error, ProbeError::Tls { fault, .. } if *fault == expected), "{error:?}");
+    }
 }
 
 #[tokio::test]
