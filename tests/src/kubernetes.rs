@@ -3,6 +3,7 @@
 
 pub mod api;
 mod files;
+pub mod kubelet;
 pub mod objects;
 mod servers;
 

@@ -1,6 +1,8 @@
 //! A real API server: what the tests may rely on, and what it was seen to do.
 //! Not here: our programs beside it.
 
+mod kubelet;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -239,4 +241,31 @@ async fn kubectl_tries_manifests_without_keeping_them_and_then_applies_them() {
     assert!(!cluster.kubectl(&dry, &manifest("NoSuchKind")).await.status.success());
     cluster.apply(&manifest("ConfigMap")).await;
     assert_eq!(cluster.admin().get(&path).await["data"]["a"], "b");
+}
+
+#[tokio::test]
+#[ignore = "a real API server: scripts/test kubernetes"]
+async fn helm_installs_a_chart_and_takes_it_away() {
+    let cluster = Cluster::shared().await;
+    let namespace = cluster.namespace("charted", &json!({})).await;
+    let chart = tempfile::tempdir().unwrap();
+    std::fs::create_dir(chart.path().join("templates")).unwrap();
+    let files = [
+        ("Chart.yaml", "apiVersion: v2\nname: tiny\nversion: 0.1.0\nkubeVersion: '>=1.33-0'\n"),
+        (
+            "templates/map.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: {{ .Release.Name }} }\ndata: { a: b }\n",
+        ),
+    ];
+    for (name, text) in files {
+        std::fs::write(chart.path().join(name), text).unwrap();
+    }
+    let path = format!("/api/v1/namespaces/{namespace}/configmaps/tiny");
+    let folder = chart.path().to_str().unwrap();
+    for (arguments, is_there) in [(vec!["install", "tiny", folder], true), (vec!["uninstall", "tiny"], false)]
+    {
+        let run = cluster.helm(&[&arguments[..], &["--namespace", &namespace]].concat()).await;
+        assert!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+        assert_eq!(cluster.admin().find(&path).await.is_some(), is_there, "{arguments:?}");
+    }
 }
