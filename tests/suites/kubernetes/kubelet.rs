@@ -116,6 +116,29 @@ async fn a_pod_with_sidecars_runs_is_mended_and_ends_in_order() {
 
 #[tokio::test]
 #[ignore = "a real API server: scripts/test kubernetes"]
+async fn a_node_gets_tokens_for_its_own_pods_and_the_audiences_that_they_ask_for() {
+    let cluster = Cluster::shared().await;
+    let (node, other) = (unique("node"), unique("node"));
+    cluster.node(&node).await;
+    cluster.node(&other).await;
+    let namespace = cluster.namespace("guarded", &json!({})).await;
+    let pods = format!("/api/v1/namespaces/{namespace}/pods");
+    let mut talker = pod(1);
+    talker["spec"]["nodeName"] = json!(node);
+    let talker = cluster.admin().create(&pods, &talker).await;
+    let ask = async |node: &str, audience: &str| {
+        let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": "talker", "uid": uid(&talker)});
+        let wish = json!({"spec": {"audiences": [audience], "boundObjectRef": bound}});
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/default/token");
+        cluster.admin().acting_as_node(node).call(Call::json(&path, &wish)).await.unwrap().status
+    };
+    wait_for("its node may", SOON, async || ask(&node, BROKER).await == 201).await;
+    assert_eq!(ask(&node, "https://other.test").await, 403, "an audience that no volume of the pod has");
+    assert_eq!(ask(&other, BROKER).await, 403, "a node that the pod is not on");
+}
+
+#[tokio::test]
+#[ignore = "a real API server: scripts/test kubernetes"]
 async fn a_job_is_done_when_its_pod_has_ended_although_a_sidecar_would_go_on() {
     let cluster = Plan::new("jobs").controllers().start().await;
     let node = unique("node");
