@@ -110,6 +110,39 @@ async fn a_token_without_a_wish_is_for_the_server_itself() {
 
 #[tokio::test]
 #[ignore = "a real API server: scripts/test kubernetes"]
+async fn the_keys_can_be_published_and_a_caller_may_do_what_its_rules_say() {
+    let cluster = Cluster::shared().await;
+    let namespace = cluster.namespace("broker", &json!({})).await;
+    let rules =
+        json!([{"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}]);
+    let caller = cluster.bearer(&cluster.caller(&namespace, "broker", &rules).await);
+    let token = cluster.token_request((&namespace, "default"), &[BROKER], 600, Bound::Account).await;
+    let review = json!({"spec": {"token": token, "audiences": [BROKER]}});
+    let path = "/apis/authentication.k8s.io/v1/tokenreviews";
+    wait_for("the caller may review", Duration::from_secs(20), async || {
+        let answer = caller.call(Call::json(path, &review)).await.unwrap();
+        answer.status == 201 && answer.json()["status"]["authenticated"] == true
+    })
+    .await;
+    let pods = Call::get(&format!("/api/v1/namespaces/{namespace}/pods"));
+    assert_eq!(caller.call(pods).await.unwrap().status, 403);
+
+    cluster.publish_keys().await;
+    let nobody = cluster.bearer("");
+    let keys = Call::get("/openid/v1/jwks");
+    wait_for("anybody may read the keys", Duration::from_secs(20), async || {
+        nobody.call(keys.clone()).await.unwrap().status == 200
+    })
+    .await;
+    let header: Value = serde_json::from_slice(&decode(token.split('.').next().unwrap())).unwrap();
+    let keys = nobody.get("/openid/v1/jwks").await;
+    assert_eq!((&keys["keys"][0]["kid"], &header["alg"]), (&header["kid"], &json!("RS256")), "{keys}");
+    let discovery = nobody.get("/.well-known/openid-configuration").await;
+    assert_eq!(discovery["issuer"], ISSUER);
+}
+
+#[tokio::test]
+#[ignore = "a real API server: scripts/test kubernetes"]
 async fn a_token_of_a_secret_ends_with_the_secret() {
     let cluster = Cluster::shared().await;
     let namespace = cluster.namespace("shop", &json!({})).await;
