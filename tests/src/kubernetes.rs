@@ -3,11 +3,13 @@
 
 pub mod api;
 mod files;
+pub mod kubelet;
 pub mod objects;
 mod servers;
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
@@ -125,6 +127,8 @@ impl Cluster {
                 remove_abandoned(&clusters);
                 let folder = clusters.join(std::process::id().to_string());
                 fs::create_dir_all(&folder).unwrap();
+                // The administrator's token is in it.
+                fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
                 Self::start_in(Plan::new("shared"), &folder).await
             })
             .await

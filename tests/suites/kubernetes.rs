@@ -2,6 +2,7 @@
 //! Not here: our programs beside it.
 
 mod attesting;
+mod kubelet;
 mod outages;
 mod pins;
 
@@ -108,6 +109,39 @@ async fn a_token_without_a_wish_is_for_the_server_itself() {
     wait_for("the grant counts", Duration::from_secs(20), async || status(&token).await == 200).await;
     let other = cluster.token_request(of, &[BROKER], 600, Bound::Account).await;
     assert_eq!(status(&other).await, 401);
+}
+
+#[tokio::test]
+#[ignore = "a real API server: scripts/test kubernetes"]
+async fn the_keys_can_be_published_and_a_caller_may_do_what_its_rules_say() {
+    let cluster = Cluster::shared().await;
+    let namespace = cluster.namespace("broker", &json!({})).await;
+    let rules =
+        json!([{"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}]);
+    let caller = cluster.bearer(&cluster.caller(&namespace, "broker", &rules).await);
+    let token = cluster.token_request((&namespace, "default"), &[BROKER], 600, Bound::Account).await;
+    let review = json!({"spec": {"token": token, "audiences": [BROKER]}});
+    let path = "/apis/authentication.k8s.io/v1/tokenreviews";
+    wait_for("the caller may review", Duration::from_secs(20), async || {
+        let answer = caller.call(Call::json(path, &review)).await.unwrap();
+        answer.status == 201 && answer.json()["status"]["authenticated"] == true
+    })
+    .await;
+    let pods = Call::get(&format!("/api/v1/namespaces/{namespace}/pods"));
+    assert_eq!(caller.call(pods).await.unwrap().status, 403);
+
+    cluster.publish_keys().await;
+    let nobody = cluster.bearer("");
+    let keys = Call::get("/openid/v1/jwks");
+    wait_for("anybody may read the keys", Duration::from_secs(20), async || {
+        nobody.call(keys.clone()).await.unwrap().status == 200
+    })
+    .await;
+    let header: Value = serde_json::from_slice(&decode(token.split('.').next().unwrap())).unwrap();
+    let keys = nobody.get("/openid/v1/jwks").await;
+    assert_eq!((&keys["keys"][0]["kid"], &header["alg"]), (&header["kid"], &json!("RS256")), "{keys}");
+    let discovery = nobody.get("/.well-known/openid-configuration").await;
+    assert_eq!(discovery["issuer"], ISSUER);
 }
 
 #[tokio::test]
@@ -243,4 +277,31 @@ async fn kubectl_tries_manifests_without_keeping_them_and_then_applies_them() {
     assert!(!cluster.kubectl(&dry, &manifest("NoSuchKind")).await.status.success());
     cluster.apply(&manifest("ConfigMap")).await;
     assert_eq!(cluster.admin().get(&path).await["data"]["a"], "b");
+}
+
+#[tokio::test]
+#[ignore = "a real API server: scripts/test kubernetes"]
+async fn helm_installs_a_chart_and_takes_it_away() {
+    let cluster = Cluster::shared().await;
+    let namespace = cluster.namespace("charted", &json!({})).await;
+    let chart = tempfile::tempdir().unwrap();
+    std::fs::create_dir(chart.path().join("templates")).unwrap();
+    let files = [
+        ("Chart.yaml", "apiVersion: v2\nname: tiny\nversion: 0.1.0\nkubeVersion: '>=1.33-0'\n"),
+        (
+            "templates/map.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: {{ .Release.Name }} }\ndata: { a: b }\n",
+        ),
+    ];
+    for (name, text) in files {
+        std::fs::write(chart.path().join(name), text).unwrap();
+    }
+    let path = format!("/api/v1/namespaces/{namespace}/configmaps/tiny");
+    let folder = chart.path().to_str().unwrap();
+    for (arguments, is_there) in [(vec!["install", "tiny", folder], true), (vec!["uninstall", "tiny"], false)]
+    {
+        let run = cluster.helm(&[&arguments[..], &["--namespace", &namespace]].concat()).await;
+        assert!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+        assert_eq!(cluster.admin().find(&path).await.is_some(), is_there, "{arguments:?}");
+    }
 }
