@@ -2,11 +2,13 @@
 //! Not sockets; and always rustls on aws-lc-rs, whatever the process has installed.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// Why TLS could not be set up from its files.
@@ -27,15 +29,29 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
     },
+    /// A text is not PEM.
+    #[error("the certificates or the key are not PEM")]
+    Text(#[source] pem::Error),
     /// rustls does not accept what the files hold.
     #[error("the certificates or the key cannot be used")]
     Unusable(#[source] rustls::Error),
 }
 
-/// A server's certificate and key, ready to accept connections.
+/// A server's certificate and key, ready to accept connections. Clones share them, and a replacement reaches all.
 #[derive(Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    shown: Arc<Shown>,
+}
+
+/// The certificate that new connections are shown.
+#[derive(Debug)]
+struct Shown(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
 }
 
 impl std::fmt::Debug for ServerTls {
@@ -50,22 +66,71 @@ impl ServerTls {
     /// # Errors
     /// When a file is missing or not PEM, or when the key does not belong to the certificate.
     pub fn load(certificates: &Path, key: &Path) -> Result<Self, TlsError> {
-        let chain = read_certificates(certificates)?;
-        let key = PrivateKeyDer::from_pem_file(key)
-            .map_err(|source| TlsError::Pem { path: key.to_owned(), source })?;
+        Self::showing(read_pair(certificates, key)?)
+    }
+
+    /// Takes a certificate chain and its key from texts, both PEM.
+    ///
+    /// # Errors
+    /// When one is not PEM, or when the key does not belong to the certificate.
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        Self::showing(parse_pair(certificates, key)?)
+    }
+
+    /// Shows another certificate to the connections that come from now on.
+    ///
+    /// # Errors
+    /// As [`ServerTls::from_pem`]; the old one is then kept.
+    pub fn replace_pem(&self, certificates: &[u8], key: &[u8]) -> Result<(), TlsError> {
+        self.replace(parse_pair(certificates, key)?);
+        Ok(())
+    }
+
+    /// As [`ServerTls::replace_pem`], from files.
+    ///
+    /// # Errors
+    /// As [`ServerTls::load`]; the old one is then kept.
+    pub fn reload(&self, certificates: &Path, key: &Path) -> Result<(), TlsError> {
+        self.replace(read_pair(certificates, key)?);
+        Ok(())
+    }
+
+    fn replace(&self, pair: CertifiedKey) {
+        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
+    }
+
+    fn showing(pair: CertifiedKey) -> Result<Self, TlsError> {
+        let shown = Arc::new(Shown(RwLock::new(Arc::new(pair))));
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Unusable)?
             .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(TlsError::Unusable)?;
+            .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), shown })
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
+}
+
+fn read_pair(certificates: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+    let chain = read_certificates(certificates)?;
+    let key =
+        PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Pem { path: key.to_owned(), source })?;
+    pair(chain, key)
+}
+
+fn parse_pair(certificates: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(certificates).collect::<Result<Vec<_>, _>>();
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Text)?;
+    pair(chain.map_err(TlsError::Text)?, key)
+}
+
+/// Checks that the key belongs to the first certificate.
+fn pair(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<CertifiedKey, TlsError> {
+    CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Unusable)
 }
 
 /// What a client of ours trusts: only the certificates in `ca_file`, or the bundled web roots without one.
