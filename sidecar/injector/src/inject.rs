@@ -14,9 +14,14 @@ mod plan;
 mod pod;
 mod warnings;
 
-pub(crate) use annotations::{IMAGE, INPUTS, LOG_LEVEL, UPSTREAMS};
+pub(crate) use annotations::{
+    CONTAINERS, CPU_REQUEST, IMAGE, INPUTS, LOG_LEVEL, MEMORY_LIMIT, MEMORY_REQUEST, SKIP_CONTAINERS,
+    UPSTREAMS,
+};
 pub(crate) use parts::{Choice, container, sidecar_config, volumes};
+pub(crate) use patch::escaped;
 pub use patch::{Operation, PatchError, apply};
+pub(crate) use plan::told;
 
 /// The prefix of all our labels and annotations.
 pub(crate) const DOMAIN: &str = "symbolon.dev/";
