@@ -22,6 +22,7 @@ pub(crate) use parts::{Choice, container, sidecar_config, volumes};
 pub(crate) use patch::escaped;
 pub use patch::{Operation, PatchError, apply};
 pub(crate) use plan::told;
+pub(crate) use pod::shown;
 
 /// The prefix of all our labels and annotations.
 pub(crate) const DOMAIN: &str = "symbolon.dev/";
@@ -96,6 +97,7 @@ fn decide(pod: &Value, settings: &Settings, circumstances: Circumstances) -> Res
     if let Some(reason) = left_alone(&pod, circumstances.selection)? {
         return Ok(Outcome::Unchanged(reason));
     }
+    objections::surroundings(&pod, settings)?;
     let wishes = annotations::Wishes::read(&pod, settings)?;
     let parts = parts::Parts::new(settings, &wishes, circumstances.native);
     let standing = ours::standing(&pod, &parts)?;

@@ -11,6 +11,7 @@ mod templates;
 mod yaml_read;
 mod yaml_write;
 
+pub(crate) use documents::split;
 pub(crate) use yaml_write::document;
 
 use documents::Document;
@@ -59,7 +60,7 @@ pub fn render(
     circumstances: Circumstances,
 ) -> Result<Rendered, RenderError> {
     let mut rendered = Rendered::default();
-    for document in documents::split(manifests) {
+    for document in split(manifests) {
         match changed(&document, settings, circumstances, &mut rendered)? {
             None => rendered.text.push_str(document.whole),
             Some(value) => {

@@ -96,3 +96,6 @@ fn reply(status: StatusCode, kind: &'static str, body: String) -> Response<Body>
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,9 @@ pub(crate) const INPUTS: [&str; 8] =
 /// What we set.
 const OUTPUTS: [&str; 3] = [STATUS, CONFIG, CA];
 
+/// The longest value that is read.
+const MAX_VALUE: usize = 4096;
+
 /// What a pod wants, with the settings where it says nothing.
 #[derive(Debug)]
 pub(crate) struct Wishes<'a> {
@@ -92,12 +95,21 @@ fn only_known(pod: &Pod<'_>) -> Result<(), String> {
         if !INPUTS.contains(&key.as_str()) && !OUTPUTS.contains(&key.as_str()) {
             // `nearest` compares names of configuration keys, which have no hyphens.
             let known: Vec<String> = INPUTS.iter().map(|known| short(known).replace('-', "_")).collect();
-            let hint = nearest(name, known.iter().map(String::as_str));
-            let hint = hint.map(|near| format!(", did you mean `{DOMAIN}{}`?", near.replace('_', "-")));
+            let near = near(name, known.iter().map(String::as_str));
+            let hint = near.map(|near| format!(", did you mean `{DOMAIN}{}`?", near.replace('_', "-")));
             return Err(format!("unknown annotation {}{}", shown(key), hint.unwrap_or_default()));
         }
     }
-    Ok(())
+    let long = INPUTS.iter().find(|key| pod.annotation(key).is_some_and(|value| value.len() > MAX_VALUE));
+    match long {
+        Some(key) => Err(format!("`{key}` is longer than {MAX_VALUE} bytes")),
+        None => Ok(()),
+    }
+}
+
+/// The nearest known name to one that a person may have meant; comparing megabytes would be a stranger's to ask for.
+fn near<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    (name.len() <= 64).then(|| nearest(name, known)).flatten()
 }
 
 fn short(key: &str) -> &str {
@@ -117,8 +129,8 @@ fn upstreams(pod: &Pod<'_>, settings: &Settings) -> Result<BTreeSet<UpstreamName
     for name in list(text) {
         let upstream = UpstreamName::parse(name).ok().filter(|name| known.contains_key(name));
         let Some(upstream) = upstream else {
-            let hint = nearest(name, known.keys().map(UpstreamName::as_str));
-            let hint = hint.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            let near = near(name, known.keys().map(UpstreamName::as_str));
+            let hint = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
             return Err(format!("`{UPSTREAMS}`: there is no upstream {}{hint}", shown(name)));
         };
         chosen.insert(upstream);

@@ -11,7 +11,6 @@ use super::{LABEL, VOLUMES};
 use crate::settings::{Settings, Upstream};
 
 pub(super) fn check(pod: &Pod<'_>, settings: &Settings, wishes: &Wishes<'_>) -> Result<(), String> {
-    surroundings(pod, settings)?;
     for volume in &pod.volumes {
         if !VOLUMES.contains(&volume.name) && projects(volume, settings.template.audience.as_str()) {
             return Err(format!(
@@ -34,8 +33,8 @@ pub(super) fn check(pod: &Pod<'_>, settings: &Settings, wishes: &Wishes<'_>) -> 
     Ok(())
 }
 
-/// Where no sidecar of ours can do its work.
-fn surroundings(pod: &Pod<'_>, settings: &Settings) -> Result<(), String> {
+/// Where no sidecar of ours can do its work. Asked first: it also bounds all further work.
+pub(super) fn surroundings(pod: &Pod<'_>, settings: &Settings) -> Result<(), String> {
     let text = |object: &str, key: &str| pod.spec.get(object)?.get(key)?.as_str();
     if pod.says("hostNetwork") {
         return Err(format!(

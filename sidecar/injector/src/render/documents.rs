@@ -7,15 +7,15 @@ use super::{RenderError, yaml_read};
 
 /// One document, with the marker before it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     /// All of its text.
-    pub(super) whole: &'a str,
+    pub(crate) whole: &'a str,
     /// The line on which it begins, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
 }
 
 /// Cuts a stream at its `---` lines. Such a line is a marker wherever it stands (YAML 1.2.2 §9.1.2).
-pub(super) fn split(stream: &str) -> Vec<Document<'_>> {
+pub(crate) fn split(stream: &str) -> Vec<Document<'_>> {
     let mut documents = Vec::new();
     let (mut begin, mut begin_line, mut at) = (0, 1, 0);
     for (number, line) in stream.split_inclusive('\n').enumerate() {
@@ -35,11 +35,11 @@ fn is_marker(line: &str) -> bool {
 
 impl Document<'_> {
     /// Whether it begins with a marker.
-    pub(super) fn is_marked(&self) -> bool {
+    pub(crate) fn is_marked(&self) -> bool {
         is_marker(self.whole)
     }
 
-    pub(super) fn read(&self) -> Result<Value, RenderError> {
+    pub(crate) fn read(&self) -> Result<Value, RenderError> {
         // Comments and directives alone are no document.
         let content = |line: &str| {
             let line = line.strip_prefix("---").filter(|_| is_marker(line)).unwrap_or(line).trim();

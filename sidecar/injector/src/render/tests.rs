@@ -24,7 +24,7 @@ fn rendered(manifests: &str) -> Rendered {
 }
 
 fn values(text: &str) -> Vec<Value> {
-    documents::split(text).iter().map(|document| document.read().unwrap()).collect()
+    split(text).iter().map(|document| document.read().unwrap()).collect()
 }
 
 const TEMPLATE: &str = r#"{ metadata: { labels: { symbolon.dev/inject: "true" } }, spec: { containers: [{ name: app, image: a }] } }"#;

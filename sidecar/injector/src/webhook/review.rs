@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::inject::{Circumstances, Outcome, inject};
+use crate::inject::{Circumstances, Outcome, inject, shown};
 use crate::metrics::Admitted;
 use crate::settings::Settings;
 
@@ -21,9 +21,9 @@ pub(super) fn answer(
     let text = |pointer: &str| review.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     if text("/kind") != "AdmissionReview" || text("/apiVersion") != VERSION {
         return Err(format!(
-            "expected an AdmissionReview of {VERSION}, not {:.64?} of {:.64?}: see `admissionReviewVersions`",
-            text("/kind"),
-            text("/apiVersion")
+            "expected an AdmissionReview of {VERSION}, not {} of {}: see `admissionReviewVersions`",
+            shown(text("/kind")),
+            shown(text("/apiVersion"))
         ));
     }
     let uid = text("/request/uid");
@@ -35,7 +35,7 @@ pub(super) fn answer(
         (
             refusal(
                 400,
-                &format!("only pods of v1 are injected, not {:.64?}: see the webhook's `rules`", kind.2),
+                &format!("only pods of v1 are injected, not {}: see the webhook's `rules`", shown(kind.2)),
             ),
             Admitted::Refused,
         )
