@@ -123,7 +123,7 @@ fn left_alone(pod: &pod::Pod<'_>, selection: Selection) -> Result<Option<&'stati
             "the namespace has `{NAMESPACE_LABEL}: enforced`, so the label `{LABEL}: \"false\"` is not allowed here"
         )),
         (Some(other), _) => {
-            Err(format!("the label `{LABEL}` is \"true\" or \"false\", not {}", pod::shown(other)))
+            Err(format!("the label `{LABEL}` is \"true\" or \"false\", not {}", shown(other)))
         }
     }
 }
