@@ -1,5 +1,5 @@
-//! The same injection without a webhook: a MutatingAdmissionPolicy for the API server to evaluate, and a
-//! ValidatingAdmissionPolicy that lets no selected pod in without its sidecar. Not applied by us: the text is printed.
+//! The same injection without a webhook: a `MutatingAdmissionPolicy` for the API server to evaluate, and a
+//! `ValidatingAdmissionPolicy` that lets no selected pod in without its sidecar. Not applied by us: the text is printed.
 
 use serde_json::{Value, json};
 

@@ -82,9 +82,9 @@ impl ApiServer {
     ) -> Result<Value, ApiError> {
         let (client, url, headers) = self.request(path, Some("application/json-patch+json"))?;
         let test = json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version });
-        let mut patch = vec![test];
-        patch.extend(operations.iter().map(|operation| json!(operation)));
-        understood(path, &client.patch(&url, json!(patch).to_string().into_bytes(), headers).await?)
+        let mut changes = vec![test];
+        changes.extend(operations.iter().map(|operation| json!(operation)));
+        understood(path, &client.patch(&url, json!(changes).to_string().into_bytes(), headers).await?)
     }
 
     /// Token and authority are read each time: the kubelet renews both.

@@ -39,7 +39,7 @@ enum Command {
     Webhook(ServeOptions),
     /// Prints manifests with sidecars in their pods.
     Render(RenderOptions),
-    /// Prints a MutatingAdmissionPolicy that does what the webhook does, and a ValidatingAdmissionPolicy that sees to it.
+    /// Prints an admission policy that does what the webhook does, and one that sees to it.
     AdmissionPolicy(PolicyOptions),
     /// Checks or describes the configuration.
     #[command(subcommand)]

@@ -93,14 +93,13 @@ impl Injector {
         registry.register_build("symbolon-injector", env!("CARGO_PKG_VERSION"));
         let metrics = Metrics::register(&mut registry);
         let tls = &settings.webhook.tls;
-        let certificates = match &tls.files {
-            Some(files) => Certificates::Files(Files::load(files.clone())?),
-            None => {
-                let api = ApiServer::new(settings.webhook.api.clone());
-                let keeper = Keeper::new(tls.own.clone(), api, clock, metrics.clone());
-                let keeper = keeper.map_err(|_| StartError::Certificate)?;
-                Certificates::Own(Box::new(keeper.holding(readiness.block("the webhook's certificate"))))
-            }
+        let certificates = if let Some(files) = &tls.files {
+            Certificates::Files(Files::load(files.clone())?)
+        } else {
+            let api = ApiServer::new(settings.webhook.api.clone());
+            let keeper = Keeper::new(tls.own.clone(), api, clock, metrics.clone());
+            let keeper = keeper.map_err(|_| StartError::Certificate)?;
+            Certificates::Own(Box::new(keeper.holding(readiness.block("the webhook's certificate"))))
         };
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         Ok(Self { settings, lifecycle, readiness, registry, servers, metrics, certificates })

@@ -42,7 +42,7 @@ impl Reloader {
             let mut taken = self.take();
             if taken && self.settings.load().files != files {
                 // Other files than before: read once more, so that no change between reading and watching is missed.
-                files = self.settings.load().files.clone();
+                files.clone_from(&self.settings.load().files);
                 watch = Watch::new(files.clone());
                 taken = self.take();
             }

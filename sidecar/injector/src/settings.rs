@@ -112,8 +112,8 @@ impl Template {
         // INVARIANT: names, texts and numbers always serialise.
         let text = serde_json::to_vec(self).unwrap_or_default();
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
-        let hex: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("injected@{} sha256:{hex}", env!("CARGO_PKG_VERSION"))
+        let first = digest.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        format!("injected@{} sha256:{first:016x}", env!("CARGO_PKG_VERSION"))
     }
 }
 

@@ -64,7 +64,9 @@ fn pods(settings: &Settings) -> Vec<(String, String)> {
     let genuine = format!("{ours} && c.image in {} && !has(c.command) && !has(c.envFrom)", images(template));
     let audience = cel::text(template.audience.as_str());
     let identity = cel::text(VOLUMES[0]);
-    let mut rules = vec![
+    // What an owner wrote comes first: its message says more than that the sidecar is missing.
+    let mut rules = annotations(template);
+    rules.extend([
         (
             format!(
                 "{} in variables.annotations && (variables.initContainers.exists(c, {genuine}) || \
@@ -96,8 +98,7 @@ fn pods(settings: &Settings) -> Vec<(String, String)> {
             ),
             "only the sidecar may have a token for the broker".to_owned(),
         ),
-    ];
-    rules.extend(annotations(template));
+    ]);
     rules
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn sidecar_config(template: &Template, choice: &Choice) -> String {
     )
 }
 
-/// The container, as PodSecurity `restricted` wants it.
+/// The container, as the pod security standard `restricted` wants it.
 pub(crate) fn container(template: &Template, choice: &Choice) -> Value {
     let sidecar = &template.sidecar;
     let port = sidecar.health.port();

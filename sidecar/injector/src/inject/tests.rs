@@ -143,12 +143,12 @@ fn a_pod_chooses_upstreams_containers_and_amounts() {
 
 #[test]
 fn who_is_injected_follows_from_label_and_namespace() {
+    use Selection::{Enabled, Enforced, Labelled};
     let labelled = |label: Option<&str>, selection| {
         let mut pod = pod();
         pod["metadata"]["labels"] = label.map_or(json!({}), |label| json!({ LABEL: label }));
         inject(&pod, &settings(), Circumstances { selection, native: true })
     };
-    use Selection::{Enabled, Enforced, Labelled};
     for (label, selection) in
         [(Some("true"), Labelled), (None, Enabled), (None, Enforced), (Some("true"), Enforced)]
     {

@@ -1,6 +1,8 @@
 //! Manifests of all kinds, and that what is not touched stays as it is.
 //! What a pod gets is tested with `inject`.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 use symbolon_config::{Environment, parse_str};
 
@@ -105,7 +107,7 @@ fn anchors_and_merge_keys_are_read_and_bombs_are_not() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {
         let previous = format!("*a{}", level - 1);
-        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![previous; 10].join(", ")));
+        writeln!(bomb, "a{level}: &a{level} [{}]", vec![previous; 10].join(", ")).unwrap();
     }
     assert!(yaml_read::read(&bomb).unwrap_err().problem.contains("too many values"));
     assert!(yaml_read::read(&"[".repeat(1000)).is_err());

@@ -10,7 +10,7 @@ use symbolon_identity::UpstreamName;
 use super::Upstream;
 use crate::config::{Config, TlsMode};
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Everything that needs no file.
 pub(super) fn all(loaded: &Loaded<Config>) -> Vec<ConfigError> {

@@ -30,7 +30,7 @@ pub(super) fn check(
     let mut checked: BTreeMap<UpstreamName, Upstream> = BTreeMap::new();
     for (name, Written { config, at }) in written {
         let mut complain = |message: String| {
-            errors.push(loaded.contradiction(at, format!("`{}`: {message}", name.as_str())))
+            errors.push(loaded.contradiction(at, format!("`{}`: {message}", name.as_str())));
         };
         if let Err(problem) = target(config) {
             complain(problem.to_owned());

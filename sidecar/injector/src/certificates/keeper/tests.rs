@@ -45,8 +45,8 @@ impl Cluster {
             }
             *object = change;
         } else if *method == Method::PATCH {
-            let patch: json_patch::Patch = serde_json::from_value(change).unwrap();
-            if json_patch::patch(object, &patch).is_err() {
+            let change: json_patch::Patch = serde_json::from_value(change).unwrap();
+            if json_patch::patch(object, &change).is_err() {
                 return (StatusCode::UNPROCESSABLE_ENTITY, json!({ "message": "test failed" }));
             }
         } else {

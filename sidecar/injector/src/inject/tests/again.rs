@@ -3,6 +3,9 @@
 
 use super::*;
 
+/// Makes something else of our container.
+type Change = fn(&mut Value);
+
 /// What the API server and other webhooks do to every container.
 fn lived_in(pod: &mut Value) {
     pod["spec"]["initContainers"][0]["resources"]["limits"]["cpu"] = json!("1");
@@ -48,7 +51,7 @@ fn a_second_call_puts_us_first_again_and_tells_new_containers() {
 
 #[test]
 fn a_container_of_our_name_that_is_not_ours_is_refused() {
-    let changes: [(&str, fn(&mut Value)); 12] = [
+    let changes: [(&str, Change); 12] = [
         ("image", |c| c["image"] = json!("evil:1")),
         ("command", |c| c["command"] = json!(["sh"])),
         ("args", |c| c["args"] = json!(["run"])),
