@@ -100,3 +100,28 @@ fn an_upstream_of_the_folder_cannot_replace_one_of_the_configuration() {
         settings(&format!("{GOOD}upstreams_folder: {}\n", folder.path().display())).unwrap_err().to_string();
     assert!(text.contains("defined twice"), "{text}");
 }
+
+/// The names of all keys below a schema.
+fn keys(schema: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+    if let Some(properties) = schema.get("properties").and_then(serde_json::Value::as_object) {
+        found.extend(properties.keys().cloned());
+    }
+    match schema {
+        serde_json::Value::Object(map) => map.values().for_each(|inner| keys(inner, found)),
+        serde_json::Value::Array(items) => items.iter().for_each(|inner| keys(inner, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_reference_in_the_readme_is_valid_and_has_every_key() {
+    let readme = include_str!("../../README.md");
+    let reference = readme.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0;
+    parse_str::<Config>(reference, "README.md", &Environment::empty()).unwrap();
+    let mut known = std::collections::BTreeSet::new();
+    keys(&serde_json::to_value(symbolon_config::schema::<Config>("injector")).unwrap(), &mut known);
+    assert!(known.len() > 40, "{known:?}");
+    for key in known {
+        assert!(reference.contains(&format!("{key}:")), "`{key}` is missing in the reference");
+    }
+}
