@@ -85,6 +85,22 @@ impl GuardedClient {
         self.send(self.request(Method::POST, url, headers)?.form(pairs)).await
     }
 
+    /// Replaces what is at `url` with `body`, whose type is in `headers`.
+    ///
+    /// # Errors
+    /// As [`GuardedClient::get`].
+    pub async fn put(&self, url: &Url, body: Vec<u8>, headers: HeaderMap) -> Result<Fetched, ClientError> {
+        self.send(self.request(Method::PUT, url, headers)?.body(body)).await
+    }
+
+    /// Changes what is at `url` as `body` says (RFC 5789), whose type is in `headers`.
+    ///
+    /// # Errors
+    /// As [`GuardedClient::get`].
+    pub async fn patch(&self, url: &Url, body: Vec<u8>, headers: HeaderMap) -> Result<Fetched, ClientError> {
+        self.send(self.request(Method::PATCH, url, headers)?.body(body)).await
+    }
+
     fn request(&self, method: Method, url: &Url, headers: HeaderMap) -> Result<RequestBuilder, ClientError> {
         self.check(url)?;
         Ok(self.client.request(method, url.clone()).headers(headers))

@@ -19,9 +19,12 @@ const FENCES: &[(&str, &[&str])] = &[
     ("cel", &["cel"]),
     ("reqwest", &["http"]),
     ("kube", &["broker"]),
-    ("saphyr-parser", &["config"]),
+    ("saphyr-parser", &["config", "injector"]),
     ("sqlx", &["broker"]),
-    ("prometheus-client", &["daemon", "http", "issuers", "broker", "sidecar", "gateway-verifier"]),
+    (
+        "prometheus-client",
+        &["daemon", "http", "issuers", "broker", "sidecar", "injector", "gateway-verifier"],
+    ),
 ];
 
 /// In the suites, as a second opinion or to look into a store.
