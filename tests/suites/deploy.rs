@@ -1,6 +1,7 @@
 //! The sample configurations and units of `deploy/` fit the programs.
 //! Not here: running them as a service.
 
+mod accepted;
 mod chart;
 mod docker;
 mod kubernetes;

@@ -1,7 +1,8 @@
-//! The pages about Kubernetes: their examples are the tested ones.
+//! The pages about Kubernetes: their examples are the tested ones, and the tests that they name exist.
 //! Not here: the cluster that the how-to talks to.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use symbolon_e2e::process::workspace;
@@ -41,4 +42,26 @@ fn the_certificates_of_the_how_to_are_good_for_their_services() {
         let run = Command::new("openssl").args(verify).current_dir(folder.path()).output().unwrap();
         assert!(run.status.success(), "{name}: {}", String::from_utf8_lossy(&run.stderr));
     }
+}
+
+#[test]
+fn the_tests_that_the_complaints_name_exist() {
+    let page = page("kubernetes-complaints.md");
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && line[2..].starts_with(|c: char| c.is_ascii_digit()));
+    assert_eq!(rows.count(), 20);
+    let named: Vec<&str> = page.split('`').filter(|word| word.starts_with("suites::")).collect();
+    assert!(named.len() >= 10, "{named:?}");
+    for name in named {
+        let parts: Vec<&str> = name.split("::").skip(1).collect();
+        let as_module = workspace().join("tests/suites").join(format!("{}.rs", parts.join("/")));
+        let (function, modules) = parts.split_last().unwrap();
+        let file = workspace().join("tests/suites").join(format!("{}.rs", modules.join("/")));
+        assert!(as_module.is_file() || has_test(&file, function), "there is no `{name}`");
+    }
+}
+
+fn has_test(file: &Path, function: &str) -> bool {
+    fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("fn {function}()")))
 }
