@@ -1,6 +1,13 @@
 //! The sample configurations and units of `deploy/` fit the programs.
 //! Not here: running them as a service.
 
+mod accepted;
+mod chart;
+mod docker;
+mod kubernetes;
+mod manifests;
+mod pages;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
