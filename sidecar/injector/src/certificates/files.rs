@@ -34,8 +34,9 @@ impl Files {
                 () = &mut end => return,
                 () = watch.changed() => {}
             }
-            match self.tls.reload(&self.config.certificate, &self.config.key) {
-                Ok(()) => tracing::info!(event.name = "certificates.shown", "a new certificate is shown"),
+            match self.tls.reload() {
+                Ok(true) => tracing::info!(event.name = "certificates.shown", "a new certificate is shown"),
+                Ok(false) => {}
                 Err(error) => {
                     let error = symbolon_program::chain(&error);
                     tracing::error!(
