@@ -162,10 +162,9 @@ fn by_key<'a>(
         |attestor: &&&dyn Attestor| attestor.keys().is_some_and(|issuer| issuer.may_verify(token, now));
     let mut holders = fitting.iter().filter(holds);
     match (holders.next(), holders.next(), fitting) {
-        (Some(attestor), None, _) => Ok(*attestor),
-        (Some(_), Some(_), _) => Err(Refusal::ProviderAmbiguous),
         // A key that nobody has yet may be on its way; whoever is asked waits for it.
-        (None, _, [attestor]) => Ok(*attestor),
+        (Some(attestor), None, _) | (None, _, [attestor]) => Ok(*attestor),
+        (Some(_), Some(_), _) => Err(Refusal::ProviderAmbiguous),
         (None, _, []) => Err(Refusal::UnknownClient),
         (None, _, [..]) => match issuers.iter().find(|issuer| !issuer.status(now).usable) {
             Some(issuer) => Err(Refusal::Evidence(issuer.keys_unavailable())),

@@ -84,8 +84,7 @@ impl Pins {
     pub(crate) async fn admit(
         &self,
         pod: &PodName,
-        key: Thumbprint,
-        started: Option<Timestamp>,
+        (key, started): (Thumbprint, Option<Timestamp>),
         workload: &WorkloadId,
         now: Timestamp,
     ) -> Result<bool, PinError> {

@@ -121,7 +121,7 @@ impl KubernetesAttestor {
     ) -> Result<Option<Confirmed>, Refusal> {
         let Some(confirmer) = &self.confirmer else { return Ok(None) };
         match confirmer.confirm(assertion.text.expose_secret(), token, pod, now).await {
-            Ok(confirmed) => Ok(Some(confirmed)),
+            Ok(word) => Ok(Some(word)),
             Err(error) if error.is_outage() && self.live == Live::Preferred => {
                 tracing::debug!(event.name = "kubernetes.not_live", provider = %self.provider, %error, "the signature counts alone");
                 Ok(None)
@@ -189,7 +189,7 @@ impl KubernetesAttestor {
         };
         let name = PodName { provider: self.provider.clone(), uid: pod.pod_uid.clone() };
         let started = confirmed.and_then(|confirmed| confirmed.pod.started.get(&self.sidecar).copied());
-        let held = self.pins.admit(&name, key.thumbprint(), started, attested.workload(), now).await;
+        let held = self.pins.admit(&name, (key.thumbprint(), started), attested.workload(), now).await;
         match held {
             Ok(changed) => {
                 let pin = Use::Pin { pod: name, key: key.thumbprint(), seen_at: now, tokens_until: None };

@@ -68,6 +68,7 @@ const fn no_token(reason: ReasonCode) -> Face {
 }
 
 /// The map.
+#[expect(clippy::too_many_lines, reason = "one exhaustive map, one line a refusal")]
 pub(crate) fn face(refusal: &Refusal) -> Face {
     use ErrorCode as Code;
     use ReasonCode as Reason;
@@ -87,13 +88,13 @@ pub(crate) fn face(refusal: &Refusal) -> Face {
         Refusal::AssertionMalformed(error) => unproven(malformed_reason(error)),
         Refusal::UnknownClient | Refusal::ClientMismatch => unproven(Reason::UnknownClient),
         Refusal::ClientAssertion(error) => unproven(assertion_reason(error)),
-        Refusal::UnknownKey => unproven(Reason::UnknownKid),
+        Refusal::UnknownKey | Refusal::KeyOfNone => unproven(Reason::UnknownKid),
         Refusal::Evidence(error) => evidence_face(error),
         Refusal::EvidenceDelegated => unproven(Reason::AssertionRejected),
-        Refusal::EvidenceBound | Refusal::EvidenceUnproved { .. } => unproven(Reason::EvidenceKeyMismatch),
-        Refusal::KeyOfNone => unproven(Reason::UnknownKid),
+        Refusal::EvidenceBound | Refusal::EvidenceUnproved { .. } | Refusal::OtherKey => {
+            unproven(Reason::EvidenceKeyMismatch)
+        }
         Refusal::Pod(error) => pod_face(error),
-        Refusal::OtherKey => unproven(Reason::EvidenceKeyMismatch),
         Refusal::PinUnavailable => outage(Reason::StoreUnavailable, SOON),
         Refusal::Process(error) => process_face(error),
         Refusal::Mapping { .. } => unproven(Reason::MappingFailed),

@@ -42,6 +42,7 @@ pub struct PodFacts {
 /// How a pod runs, by the word of the API server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, which policies read by name")]
 pub struct PodPosture {
     /// When the pod was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]

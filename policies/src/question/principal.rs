@@ -11,6 +11,7 @@ use crate::{KubernetesFacts, TokenFacts};
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are workloads")]
 pub enum Principal {
     /// A workload.
     Workload(Workload),

@@ -83,7 +83,12 @@ impl Attesting {
         self.ask_with(token, Some(key), &[]).await
     }
 
-    pub(super) async fn ask_with(&self, token: &str, key: Option<&ProofKey>, more: &[(&str, &str)]) -> Answer {
+    pub(super) async fn ask_with(
+        &self,
+        token: &str,
+        key: Option<&ProofKey>,
+        more: &[(&str, &str)],
+    ) -> Answer {
         let usual = [
             ("grant_type", "client_credentials"),
             ("resource", ORDERS),
@@ -93,7 +98,8 @@ impl Attesting {
         let mut call = Call::form("/oauth2/token", &[&usual, more].concat());
         if let Some(key) = key {
             let target = format!("{}/oauth2/token", self.broker.url);
-            let request = ProofRequest { method: "POST", target_uri: &target, access_token: None, nonce: None };
+            let request =
+                ProofRequest { method: "POST", target_uri: &target, access_token: None, nonce: None };
             call = call.header("dpop", &key.prove(&request, Timestamp::from_secs(now()).unwrap()).unwrap());
         }
         call.send(self.broker.address).await.unwrap()
@@ -131,7 +137,9 @@ impl<'a> Pod<'a> {
     pub(super) async fn start_in(cluster: &'a Cluster, namespace: &str, name: &str, node: &str) -> Self {
         let pod = cluster.pod(namespace, name, "cart", node).await;
         let digest = format!("app.test/app@sha256:{}", "a".repeat(64));
-        cluster.pod_status(namespace, name, "Running", &[running_container("app", "app.test/app:1", &digest)]).await;
+        cluster
+            .pod_status(namespace, name, "Running", &[running_container("app", "app.test/app:1", &digest)])
+            .await;
         Self { cluster, namespace: namespace.to_owned(), name: name.to_owned(), uid: uid(&pod).to_owned() }
     }
 
@@ -175,13 +183,28 @@ async fn a_pods_token_buys_a_token_that_is_bound_to_its_key() {
     assert_eq!(claims["cnf"]["jkt"], key.thumbprint().to_string());
     // The same bytes are evidence again, for the same key.
     assert_eq!(attesting.ask(&token, &key).await.status, 200);
-    let recent = Call::get("/v1/decisions?limit=1").send(attesting.broker.admin_socket().as_path()).await.unwrap().json();
+    let recent = Call::get("/v1/decisions?limit=1")
+        .send(attesting.broker.admin_socket().as_path())
+        .await
+        .unwrap()
+        .json();
     let facts = &recent[0]["questions"][0]["principal"]["kubernetes"];
-    assert_eq!((&facts["cluster"], &facts["namespace"]), (&json!("prod"), &json!(pod.namespace)), "{recent:#}");
+    assert_eq!(
+        (&facts["cluster"], &facts["namespace"]),
+        (&json!("prod"), &json!(pod.namespace)),
+        "{recent:#}"
+    );
     let posture = &facts["pod"]["posture"];
     assert_eq!(posture["image_digests"], json!([format!("sha256:{}", "a".repeat(64))]), "{facts:#}");
-    assert_eq!((&posture["all_images_known"], &posture["ephemeral_containers"]), (&json!(true), &json!(false)));
-    assert_eq!((&facts["pod"]["labels"]["app"], &posture["node_ready"]), (&json!("cart-1"), &json!(true)), "{facts:#}");
+    assert_eq!(
+        (&posture["all_images_known"], &posture["ephemeral_containers"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(
+        (&facts["pod"]["labels"]["app"], &posture["node_ready"]),
+        (&json!("cart-1"), &json!(true)),
+        "{facts:#}"
+    );
 }
 
 #[tokio::test]
@@ -194,13 +217,18 @@ async fn tokens_that_are_not_a_pods_for_us_buy_nothing() {
     assert_eq!(attesting.ask_until_heard(&good, &key).await.status, 200);
     let of = (pod.namespace.as_str(), "cart");
     let secret = json!({"metadata": {"name": "old"}, "type": "Opaque"});
-    let secret = cluster.admin().create(&format!("/api/v1/namespaces/{}/secrets", pod.namespace), &secret).await;
+    let secret =
+        cluster.admin().create(&format!("/api/v1/namespaces/{}/secrets", pod.namespace), &secret).await;
     for (what, token, code) in [
         ("another audience", pod.token("https://other.test").await, "wrong_audience"),
         ("several audiences", pod.token_for(&[ours, "https://other.test"], 600).await, "wrong_audience"),
         ("the default audience", pod.token_for(&[], 600).await, "wrong_audience"),
         ("bound to nothing", cluster.token_request(of, &[ours], 600, Bound::Account).await, "pod_unbound"),
-        ("bound to a secret", cluster.token_request(of, &[ours], 600, Bound::Secret("old", uid(&secret))).await, "pod_unbound"),
+        (
+            "bound to a secret",
+            cluster.token_request(of, &[ours], 600, Bound::Secret("old", uid(&secret))).await,
+            "pod_unbound",
+        ),
         ("good for a day", pod.token_for(&[ours], 86_400).await, "lifetime_too_long"),
     ] {
         assert_refused(what, &attesting.ask(&token, &self::key()).await, 401, code);
@@ -217,8 +245,8 @@ async fn tokens_that_are_not_a_pods_for_us_buy_nothing() {
     let mut claims: Value = serde_json::from_slice(&decode(claims)).unwrap();
     for name in ["a\"b", "a\nb", "*", "a'b"] {
         claims["kubernetes.io"]["namespace"] = json!(name);
-        let forged = forger.sign(&forger.header(), &claims);
-        let answer = attesting.ask(&forged, &key).await;
+        let fake = forger.sign(&forger.header(), &claims);
+        let answer = attesting.ask(&fake, &key).await;
         assert!([401, 503].contains(&answer.status), "{}", String::from_utf8_lossy(&answer.body));
     }
 }
@@ -258,13 +286,21 @@ async fn clusters_of_one_issuer_are_told_apart_by_their_keys() {
         assert_eq!(answer.status, 200, "{cluster}: {}", String::from_utf8_lossy(&answer.body));
         let claims: Value =
             serde_json::from_slice(&decode(answer.text("access_token").split('.').nth(1).unwrap())).unwrap();
-        assert!(claims["sub"].as_str().unwrap().starts_with(&format!("spiffe://test.example/{cluster}/")), "{claims}");
+        assert!(
+            claims["sub"].as_str().unwrap().starts_with(&format!("spiffe://test.example/{cluster}/")),
+            "{claims}"
+        );
         assert_eq!(attesting.ask_with(&token, Some(&key), &[("trust_provider", cluster)]).await.status, 200);
     }
     // A caller cannot choose whose token it is.
     let token = there.token(ours).await;
     let answer = attesting.ask_with(&token, Some(&key()), &[("trust_provider", "prod")]).await;
-    assert_eq!(answer.status / 100 * 100, if answer.status == 503 { 500 } else { 400 }, "{}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(
+        answer.status / 100 * 100,
+        if answer.status == 503 { 500 } else { 400 },
+        "{}",
+        String::from_utf8_lossy(&answer.body)
+    );
     assert!(answer.json().get("access_token").is_none());
     // A second cluster that nobody configured has the same issuer and buys nothing.
     let alone = Attesting::start(&[provider("prod", one, "").await]).await;
@@ -272,5 +308,11 @@ async fn clusters_of_one_issuer_are_told_apart_by_their_keys() {
     assert_eq!(known.status, 200, "{}", String::from_utf8_lossy(&known.body));
     let answer = alone.ask(&there.token(&alone.broker.url).await, &key()).await;
     assert!(answer.json().get("access_token").is_none(), "{}", String::from_utf8_lossy(&answer.body));
-    assert!(["unknown_kid", "jwks_unavailable"].iter().any(|code| answer.text("error_description").starts_with(code)), "{}", answer.text("error_description"));
+    assert!(
+        ["unknown_kid", "jwks_unavailable"]
+            .iter()
+            .any(|code| answer.text("error_description").starts_with(code)),
+        "{}",
+        answer.text("error_description")
+    );
 }

@@ -36,7 +36,12 @@ async fn a_cluster_that_hangs_or_is_down_is_an_outage_and_comes_back() {
     let began = Instant::now();
     assert_refused("stale", &attesting.ask(&token, &key).await, 503, "platform_unavailable");
     assert!(began.elapsed() < Duration::from_secs(1), "nobody waits for a cluster that is not there");
-    assert_refused("a thief in the outage", &attesting.ask(&fresh, &other).await, 503, "platform_unavailable");
+    assert_refused(
+        "a thief in the outage",
+        &attesting.ask(&fresh, &other).await,
+        503,
+        "platform_unavailable",
+    );
     cluster.resume();
     let answer = attesting.ask_until_heard(&token, &key).await;
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
@@ -46,7 +51,10 @@ async fn a_cluster_that_hangs_or_is_down_is_an_outage_and_comes_back() {
     })
     .await;
     cluster.restart().await;
-    wait_for("it comes back", Duration::from_secs(20), async || attesting.ask(&token, &key).await.status == 200).await;
+    wait_for("it comes back", Duration::from_secs(20), async || {
+        attesting.ask(&token, &key).await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]

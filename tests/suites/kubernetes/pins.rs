@@ -13,9 +13,13 @@ use super::attesting::{Attesting, Pod, assert_refused, key};
 
 /// What is taken back, by the admin socket.
 async fn revoked(attesting: &Attesting) -> Vec<String> {
-    let list = Call::get("/v1/revocations").send(attesting.broker.admin_socket().as_path()).await.unwrap().json();
+    let list =
+        Call::get("/v1/revocations").send(attesting.broker.admin_socket().as_path()).await.unwrap().json();
     let all = list["revocations"].as_array().cloned().unwrap_or_default();
-    all.iter().filter(|one| one["kind"] == "jkt").map(|one| one["value"].as_str().unwrap().to_owned()).collect()
+    all.iter()
+        .filter(|one| one["kind"] == "jkt")
+        .map(|one| one["value"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// The kubelet's word about the sidecar of a pod: it runs since then.
@@ -36,7 +40,8 @@ async fn a_deleted_pod_is_refused_at_once_and_its_tokens_end_and_no_other_pods()
     let node = cluster.admin().get(&pod.path()).await["spec"]["nodeName"].as_str().unwrap().to_owned();
     let sibling = Pod::start_in(cluster, &pod.namespace, "cart-2", &node).await;
     let ours = attesting.broker.url.as_str();
-    let (token, key, other_token, other_key) = (pod.token(ours).await, key(), sibling.token(ours).await, key());
+    let (token, key, other_token, other_key) =
+        (pod.token(ours).await, key(), sibling.token(ours).await, key());
     assert_eq!(attesting.ask_until_heard(&token, &key).await.status, 200);
     assert_eq!(attesting.ask(&other_token, &other_key).await.status, 200);
     let deleted = Instant::now();
@@ -47,7 +52,10 @@ async fn a_deleted_pod_is_refused_at_once_and_its_tokens_end_and_no_other_pods()
     .await;
     assert_refused("deleted", &attesting.ask(&token, &key).await, 401, "pod_gone");
     let own = key.thumbprint().to_string();
-    wait_for("its tokens are revoked", Duration::from_secs(5), async || revoked(&attesting).await.contains(&own)).await;
+    wait_for("its tokens are revoked", Duration::from_secs(5), async || {
+        revoked(&attesting).await.contains(&own)
+    })
+    .await;
     eprintln!("refused and revoked {:?} after it was deleted", deleted.elapsed());
     assert_eq!(revoked(&attesting).await, [own], "only its own key");
     assert_eq!(attesting.ask(&other_token, &other_key).await.status, 200, "its sibling goes on");
@@ -78,7 +86,8 @@ async fn a_lost_key_is_replaced_when_the_sidecar_was_restarted_and_not_before() 
     .await;
     assert_refused("the old key", &attesting.ask(&token, &key).await, 401, "evidence_key_mismatch");
     assert_eq!(revoked(&attesting).await, [key.thumbprint().to_string()]);
-    let recent = Call::get("/v1/decisions?limit=20").send(attesting.broker.admin_socket().as_path()).await.unwrap();
+    let recent =
+        Call::get("/v1/decisions?limit=20").send(attesting.broker.admin_socket().as_path()).await.unwrap();
     let changed = |decision: &Value| decision["questions"][0]["context"]["key_changed"] == true;
     assert!(recent.json().as_array().unwrap().iter().any(changed), "policies see that the key changed");
 }
@@ -94,6 +103,9 @@ async fn a_broker_that_was_away_ends_the_pods_that_ended_meanwhile() {
     cluster.delete_pod(&pod.namespace, &pod.name).await;
     attesting.broker.restart().await;
     let own = key.thumbprint().to_string();
-    wait_for("its tokens are revoked", Duration::from_secs(15), async || revoked(&attesting).await.contains(&own)).await;
+    wait_for("its tokens are revoked", Duration::from_secs(15), async || {
+        revoked(&attesting).await.contains(&own)
+    })
+    .await;
     assert_refused("deleted", &attesting.ask_until_heard(&token, &key).await, 401, "pod_gone");
 }

@@ -69,8 +69,8 @@ impl PodRef {
         {
             return Err(ClaimsError::Name);
         }
-        let named = format!("system:serviceaccount:{}:{}", own.namespace, account.name);
-        if claims.subject.as_str() != named {
+        let subject = format!("system:serviceaccount:{}:{}", own.namespace, account.name);
+        if claims.subject.as_str() != subject {
             return Err(ClaimsError::Subject);
         }
         Ok(Self {

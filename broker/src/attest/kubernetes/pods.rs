@@ -75,9 +75,12 @@ fn posture(pod: &Pod, spec: &PodSpec, statuses: &[&ContainerStatus]) -> PodPostu
         .chain(spec.ephemeral_containers.iter().flatten().filter_map(|it| it.security_context.as_ref()))
         .collect();
     let digests: BTreeSet<String> = statuses.iter().filter_map(|status| digest(&status.image_id)).collect();
-    let containers = spec.containers.len()
-        + spec.init_containers.as_ref().map_or(0, Vec::len)
-        + spec.ephemeral_containers.as_ref().map_or(0, Vec::len);
+    let lengths = [
+        spec.containers.len(),
+        spec.init_containers.as_ref().map_or(0, Vec::len),
+        spec.ephemeral_containers.as_ref().map_or(0, Vec::len),
+    ];
+    let containers: usize = lengths.into_iter().sum();
     let known = statuses.iter().filter(|status| digest(&status.image_id).is_some()).count();
     let controllers = pod.metadata.owner_references.iter().flatten();
     let controller = { controllers }.find(|owner| owner.controller == Some(true));

@@ -1,4 +1,4 @@
-//! What a cluster's TokenReview has to say before a token counts, and for how long its yes is remembered.
+//! What a cluster's `TokenReview` has to say before a token counts, and for how long its yes is remembered.
 //! Not here: asking (`cluster`).
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::claims::PodRef;
 
 /// A yes is good for so long.
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 /// So many are remembered; beyond it the cluster is asked each time.
 const MOST: usize = 10_000;
 
@@ -39,8 +39,10 @@ impl Reviews {
         if confirmed.len() >= MOST {
             confirmed.retain(|_, until| now < *until);
         }
-        if confirmed.len() < MOST {
-            confirmed.insert(token, now + REMEMBERED);
+        if confirmed.len() < MOST
+            && let Some(until) = now.checked_add(REMEMBERED)
+        {
+            confirmed.insert(token, until);
         }
     }
 }
@@ -176,6 +178,6 @@ mod tests {
         assert!(!reviews.knows(&hash, now));
         reviews.remember(hash, now);
         assert!(reviews.knows(&hash, now + Duration::from_secs(59)));
-        assert!(!reviews.knows(&hash, now + Duration::from_secs(60)));
+        assert!(!reviews.knows(&hash, now + REMEMBERED));
     }
 }

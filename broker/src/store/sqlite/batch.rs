@@ -9,8 +9,9 @@ use symbolon_identity::Timestamp;
 
 use super::keys::{self, Noted};
 use super::rows::Rows;
+use crate::pins::Repin;
 use crate::record::DecisionRecord;
-use crate::store::{Conflict, Entry, Keep, StoreError, Use, Verdict};
+use crate::store::{Conflict, Entry, Keep, NewRevocation, StoreError, Use, Verdict};
 
 /// What was used is remembered a little longer than it could be presented, for clocks that are set back.
 const MARGIN: Duration = Duration::from_mins(5);
@@ -65,10 +66,7 @@ pub(super) async fn commit(
                 }
                 Verdict::Recorded
             }
-            Entry::Event(event) => {
-                rows.add_line(&event)?;
-                Verdict::Recorded
-            }
+            Entry::Event(event) => rows.add_line(&event).map(|()| Verdict::Recorded)?,
             Entry::Uses(uses) => verdict(take_all(&mut transaction, uses).await?),
             Entry::Revocation { uses, revocations, record } => {
                 let conflict = take_all(&mut transaction, uses).await?;
@@ -81,15 +79,11 @@ pub(super) async fn commit(
                 verdict(conflict)
             }
             Entry::Repin { repin, revocations, record } => {
-                if super::pins::change(&mut transaction, &repin).await? {
-                    for new in revocations {
-                        super::revocations::put(&mut transaction, new).await?;
-                    }
+                let is_changed = repinned(&mut transaction, &repin, revocations).await?;
+                if is_changed {
                     rows.add_line(&record)?;
-                    Verdict::Recorded
-                } else {
-                    Verdict::Conflict(Conflict::EvidenceKeyMismatch)
                 }
+                verdict((!is_changed).then_some(Conflict::EvidenceKeyMismatch))
             }
             Entry::Events(events) => {
                 for event in &events {
@@ -104,6 +98,19 @@ pub(super) async fn commit(
     // SECURITY: a key that was revoked just now must not pass for one that was there before.
     let noted = if changes_keys { Noted::default() } else { noted };
     Ok((verdicts, End { chain, noted }))
+}
+
+/// Gives a pod another key, and takes back what its old one has; false if it has not the one that was expected.
+async fn repinned(
+    transaction: &mut Transaction<'_, Sqlite>,
+    repin: &Repin,
+    revocations: Vec<NewRevocation>,
+) -> Result<bool, StoreError> {
+    let is_changed = super::pins::change(transaction, repin).await?;
+    for new in revocations.into_iter().filter(|_| is_changed) {
+        super::revocations::put(transaction, new).await?;
+    }
+    Ok(is_changed)
 }
 
 fn verdict(conflict: Option<Conflict>) -> Verdict {
