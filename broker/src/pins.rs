@@ -105,7 +105,10 @@ impl Pins {
             .with_detail("key_before", pin.key.to_string())
             .with_detail("key", key.to_string())
             .with_detail("because", if is_restarted { "container_restarted" } else { "tokens_expired" });
-        let repin = Repin { pod: pod.clone(), before: pin.key, after: key, at: now };
+        // SECURITY: a node whose clock is ahead says that the container will start; noting that time lets one restart
+        // change the key once, and not back and forth until then.
+        let at = started.map_or(now, |started| started.max(now));
+        let repin = Repin { pod: pod.clone(), before: pin.key, after: key, at };
         let revocations = outstanding(&pin, now).into_iter().collect();
         let entry = Entry::Repin { repin, revocations, record: Box::new(record) };
         match self.ledger.record(entry).await.map_err(|error| unavailable(&error))? {
