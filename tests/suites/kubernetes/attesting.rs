@@ -239,7 +239,7 @@ async fn tokens_that_are_not_a_pods_for_us_buy_nothing() {
     let mut altered: Value = serde_json::from_slice(&decode(claims)).unwrap();
     altered["kubernetes.io"]["namespace"] = json!("kube-system");
     let altered = format!("{head}.{}.{signature}", encode(altered.to_string().as_bytes()));
-    assert_refused("altered", &attesting.ask(&altered, &key).await, 401, "assertion_rejected");
+    assert_refused("altered", &attesting.ask(&altered, &key).await, 401, "bad_signature");
     // Signed by somebody else in the name of the cluster, with names that no object has.
     let forger = TestIssuer::new(cluster.issuer());
     let mut claims: Value = serde_json::from_slice(&decode(claims)).unwrap();
