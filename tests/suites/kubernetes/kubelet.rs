@@ -23,11 +23,11 @@ const SOON: Duration = Duration::from_secs(30);
 /// Two sidecars that note their end around one that serves, and an app that waits for its sign.
 fn pod(port: u16) -> Value {
     let noted = |name: &str| {
-        let script = format!("trap 'echo {name} >>/work/ends; exit 0' TERM; while :; do sleep 0.02; done");
-        json!({"name": name, "image": SHELL, "restartPolicy": "Always", "args": ["-c", script], "volumeMounts": [{"name": "work", "mountPath": "/work"}]})
+        let script = format!("trap 'echo {name} >>/scratch/ends; exit 0' TERM; while :; do sleep 0.02; done");
+        json!({"name": name, "image": SHELL, "restartPolicy": "Always", "args": ["-c", script], "volumeMounts": [{"name": "work", "mountPath": "/scratch"}]})
     };
     let app = "set -e; test \"$GREETING\" = 'hello from talker'; if touch /etc/app/x; then exit 7; fi; if touch /x; then exit 8; fi; test -s /etc/info/annotations
-        until test -e /work/go; do sleep 0.02; done; cat /var/run/secrets/tokens/broker >/work/token";
+        until test -e /scratch/go; do sleep 0.02; done; cat /var/run/secrets/tokens/broker >/scratch/token";
     json!({
         "metadata": {"name": "talker", "annotations": {"app.test/mood": "good"}},
         "spec": {
@@ -39,20 +39,20 @@ fn pod(port: u16) -> Value {
                 {"name": "work", "emptyDir": {"medium": "Memory"}},
             ],
             "initContainers": [
-                {"name": "prepare", "image": SHELL, "args": ["-c", "cp /etc/app/greeting /work/"], "volumeMounts": [
-                    {"name": "work", "mountPath": "/work"}, {"name": "config", "mountPath": "/etc/app", "readOnly": true}]},
+                {"name": "prepare", "image": SHELL, "args": ["-c", "cp /etc/app/greeting /scratch/"], "volumeMounts": [
+                    {"name": "work", "mountPath": "/scratch"}, {"name": "config", "mountPath": "/etc/app", "readOnly": true}]},
                 noted("early"),
                 {"name": "web", "image": WEB, "restartPolicy": "Always", "env": [{"name": "PORT", "value": port.to_string()}],
-                    "args": ["-m", "http.server", "--bind", "127.0.0.1", "--directory", "/work", "$(PORT)"],
+                    "args": ["-m", "http.server", "--bind", "127.0.0.1", "--directory", "/scratch", "$(PORT)"],
                     "startupProbe": {"httpGet": {"path": "/greeting", "port": port}, "periodSeconds": 1, "failureThreshold": 30},
-                    "volumeMounts": [{"name": "work", "mountPath": "/work"}]},
+                    "volumeMounts": [{"name": "work", "mountPath": "/scratch"}]},
                 noted("late"),
             ],
             "containers": [{"name": "app", "image": SHELL, "command": ["sh", "-c", app],
                 "securityContext": {"readOnlyRootFilesystem": true},
                 "env": [{"name": "WHO", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}, {"name": "GREETING", "value": "hello from $(WHO)"}],
                 "volumeMounts": [
-                    {"name": "work", "mountPath": "/work"}, {"name": "config", "mountPath": "/etc/app", "readOnly": true},
+                    {"name": "work", "mountPath": "/scratch"}, {"name": "config", "mountPath": "/etc/app", "readOnly": true},
                     {"name": "info", "mountPath": "/etc/info"}, {"name": "token", "mountPath": "/var/run/secrets/tokens", "readOnly": true}]}],
         },
     })
