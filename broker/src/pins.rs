@@ -20,6 +20,9 @@ pub(crate) use endings::Endings;
 /// A pod that makes no token is forgotten after so long: its evidence has expired by then.
 pub(crate) const SILENT: Duration = Duration::from_hours(24);
 
+/// A key is its pod's for so long after it was proved, also if it got no token: as long as a token lives by default.
+const LEASE: Duration = Duration::from_mins(5);
+
 /// A pod, across all clusters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct PodName {
@@ -40,6 +43,13 @@ pub(crate) struct Pin {
     pub(crate) tokens_until: Timestamp,
     /// How often the pod changed its key.
     pub(crate) changes: u32,
+}
+
+impl Pin {
+    /// Until when no other key is taken, unless the container was restarted.
+    fn held_until(&self) -> Timestamp {
+        self.tokens_until.max(self.seen_at.saturating_add(LEASE))
+    }
 }
 
 /// Another key takes the place of a pod's key.
@@ -95,7 +105,7 @@ impl Pins {
             return Ok(pin.changes > 0);
         }
         let is_restarted = started.is_some_and(|started| started > pin.seen_at);
-        if !is_restarted && pin.tokens_until > now {
+        if !is_restarted && pin.held_until() > now {
             return Err(PinError::OtherKey);
         }
         let record = Record::new(Event::KeyRepinned, now, Outcome::Success)
@@ -104,7 +114,7 @@ impl Pins {
             .with_detail("pod", pod.uid.as_str())
             .with_detail("key_before", pin.key.to_string())
             .with_detail("key", key.to_string())
-            .with_detail("because", if is_restarted { "container_restarted" } else { "tokens_expired" });
+            .with_detail("because", if is_restarted { "container_restarted" } else { "lease_over" });
         // SECURITY: a node whose clock is ahead says that the container will start; noting that time lets one restart
         // change the key once, and not back and forth until then.
         let at = started.map_or(now, |started| started.max(now));
@@ -140,8 +150,7 @@ impl Pins {
             .with_detail("provider", pod.provider.as_str())
             .with_detail("pod", pod.uid.as_str())
             .with_detail("because", because);
-        let entry =
-            Entry::Revocation { uses: Vec::new(), revocations: vec![revocation], record: Box::new(record) };
+        let entry = Entry::PodEnded { pod: pod.clone(), revocation, record: Box::new(record) };
         self.ledger.record(entry).await.map_err(|error| unavailable(&error))?;
         self.revocations.follow(&*self.store, now).await.map_err(|error| unavailable(&error))?;
         tracing::info!(event.name = "pod.ended", provider = %pod.provider, pod = pod.uid, because, "the tokens of a pod are revoked");
@@ -165,3 +174,6 @@ fn outstanding(pin: &Pin, now: Timestamp) -> Option<NewRevocation> {
         blocks_until: None,
     })
 }
+
+#[cfg(test)]
+mod tests;

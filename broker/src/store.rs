@@ -103,6 +103,15 @@ pub(crate) enum Entry {
         /// What the audit chain says of it.
         record: Box<symbolon_audit::Record>,
     },
+    /// A pod has ended: what was issued to its key is taken back, once.
+    PodEnded {
+        /// The pod.
+        pod: PodName,
+        /// What is revoked.
+        revocation: NewRevocation,
+        /// What the audit chain says of it.
+        record: Box<symbolon_audit::Record>,
+    },
     /// Several things that happened, all of them or none.
     Events(Vec<symbolon_audit::Record>),
     /// Changes to the signing keys, with the record of each. If one cannot be made, none is, and the batch fails.
@@ -130,6 +139,7 @@ impl Entry {
             | Self::Uses(_)
             | Self::Revocation { .. }
             | Self::Repin { .. }
+            | Self::PodEnded { .. }
             | Self::Keys(_) => None,
         }
     }

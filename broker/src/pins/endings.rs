@@ -1,6 +1,8 @@
 //! When a pod ends, so do the tokens of its key.
 //! Not here: hearing of it (`attest::kubernetes`).
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,9 @@ const AGAIN: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), Duration::
 /// So often pods with keys are held against what the cluster has: whoever went while nobody looked is found so.
 const COMPARE: Duration = Duration::from_secs(10);
 
+/// What is to be done, soonest first.
+type Due = BinaryHeap<Reverse<(Instant, String)>>;
+
 /// Ends the tokens of one cluster's pods.
 #[derive(Debug)]
 pub(crate) struct Endings {
@@ -35,10 +40,9 @@ impl Endings {
     }
 
     async fn deal(&self, mut heard: mpsc::Receiver<PodEvent>) {
-        let mut due: Vec<(Instant, String)> = Vec::new();
+        let mut due = Due::new();
         loop {
-            due.sort_by_key(|(when, _)| std::cmp::Reverse(*when));
-            let next = due.last().map(|(when, _)| *when);
+            let next = due.peek().map(|Reverse((when, _))| *when);
             let wait = async {
                 match next {
                     Some(when) => sleep_until(when).await,
@@ -48,40 +52,47 @@ impl Endings {
             tokio::select! {
                 event = heard.recv() => {
                     let Some(PodEvent::Gone(uid)) = event else { return };
-                    due.extend(AGAIN.map(|after| (Instant::now() + after, uid.clone())));
+                    due.extend(AGAIN.map(|after| Reverse((Instant::now() + after, uid.clone()))));
                 }
                 () = wait => {
-                    if let Some((_, uid)) = due.pop() {
-                        self.end(uid, &mut due).await;
+                    if let Some(Reverse((_, uid))) = due.pop()
+                        && !self.end(uid.clone()).await
+                    {
+                        due.push(Reverse((Instant::now() + Duration::from_secs(1), uid)));
                     }
                 }
             }
         }
     }
 
-    async fn end(&self, uid: String, due: &mut Vec<(Instant, String)>) {
+    /// Ends one pod; false if it has to be tried again.
+    async fn end(&self, uid: String) -> bool {
         let pod = PodName { provider: self.confirmer.cluster().name().clone(), uid };
         let now = Timestamp::from_secs_saturating(self.clock.unix_seconds());
-        if let Err(PinError::Unavailable(error)) = self.pins.end(&pod, "pod_gone", now).await {
-            tracing::error!(
-                event.name = "pod.not_ended",
-                pod = pod.uid,
-                error,
-                "the tokens of a pod that ended may still count"
-            );
-            due.push((Instant::now() + Duration::from_secs(1), pod.uid));
-        }
+        let Err(PinError::Unavailable(error)) = self.pins.end(&pod, "pod_gone", now).await else {
+            return true;
+        };
+        tracing::error!(
+            event.name = "pod.not_ended",
+            pod = pod.uid,
+            error,
+            "the tokens of a pod that ended may still count"
+        );
+        false
     }
 
     async fn compare(&self) {
-        let mut ticks = interval(COMPARE);
+        let (mut ticks, mut missed) = (interval(COMPARE), HashSet::new());
         loop {
             ticks.tick().await;
             let provider = self.confirmer.cluster().name();
             let Ok(pods) = self.pins.store.pinned(provider).await else { continue };
-            for uid in pods.into_iter().filter(|uid| self.confirmer.has_lost(uid)) {
-                self.end(uid, &mut Vec::new()).await;
+            // A pod of this moment has a key before the mirror has the pod: only who is missed twice is gone.
+            let lost: HashSet<String> = pods.into_iter().filter(|uid| self.confirmer.has_lost(uid)).collect();
+            for uid in lost.intersection(&missed) {
+                self.end(uid.clone()).await;
             }
+            missed = lost;
         }
     }
 }

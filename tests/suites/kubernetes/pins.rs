@@ -103,7 +103,7 @@ async fn a_broker_that_was_away_ends_the_pods_that_ended_meanwhile() {
     cluster.delete_pod(&pod.namespace, &pod.name).await;
     attesting.broker.restart().await;
     let own = key.thumbprint().to_string();
-    wait_for("its tokens are revoked", Duration::from_secs(15), async || {
+    wait_for("its tokens are revoked", Duration::from_secs(30), async || {
         revoked(&attesting).await.contains(&own)
     })
     .await;

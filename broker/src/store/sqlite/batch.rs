@@ -85,11 +85,13 @@ pub(super) async fn commit(
                 }
                 verdict((!is_changed).then_some(Conflict::EvidenceKeyMismatch))
             }
+            Entry::PodEnded { pod, revocation, record } => {
+                super::pins::end(&mut transaction, &pod).await?;
+                super::revocations::put(&mut transaction, revocation).await?;
+                rows.add_line(&record).map(|()| Verdict::Recorded)?
+            }
             Entry::Events(events) => {
-                for event in &events {
-                    rows.add_line(event)?;
-                }
-                Verdict::Recorded
+                events.iter().try_for_each(|event| rows.add_line(event)).map(|()| Verdict::Recorded)?
             }
         });
     }

@@ -86,6 +86,16 @@ pub(super) async fn change(
     Ok(done.rows_affected() == 1)
 }
 
+/// Notes that what a pod's key got is taken back; what it gets after that is noted anew.
+pub(super) async fn end(transaction: &mut Transaction<'_, Sqlite>, pod: &PodName) -> Result<(), StoreError> {
+    sqlx::query("UPDATE pins SET tokens_until = 0 WHERE provider = ? AND pod = ?")
+        .bind(pod.provider.as_str())
+        .bind(pod.uid.as_str())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
 /// Forgets pods that were silent for so long that their evidence has expired; returns how many.
 pub(super) async fn forget(connection: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
     let done = sqlx::query(
