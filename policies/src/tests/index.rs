@@ -13,8 +13,8 @@ use crate::annotations::Mode;
 use crate::schema::schema;
 use crate::translate::Vocabulary;
 use crate::{
-    Action, Assurance, ClientFacts, Decision, DenialKind, LocalTimes, OidcFacts, Principal, Question,
-    Resource, Shadow, User,
+    Action, Assurance, ClientFacts, Decision, DenialKind, KubernetesFacts, LocalTimes, OidcFacts, PodFacts,
+    PodPosture, Principal, Question, Resource, Shadow, User,
 };
 
 /// One generated policy and what it should do, judged without Cedar.
@@ -205,6 +205,7 @@ fn anything() -> impl Strategy<Value = Question> {
                     workload.oidc = Some(OidcFacts { issuer: a.clone(), subject: b.clone() });
                     workload.client = Some(ClientFacts { id: ClientId::parse("c").unwrap() });
                     workload.assurance = Assurance::Live;
+                    workload.kubernetes = age.map(|age| Box::new(pod_of((&a, &b), &tags, age)));
                     if let Some(unix) = &mut workload.unix {
                         (unix.user, unix.executable) = (Some(a.clone()), Some(b.clone()));
                         unix.executable_sha256 = unix.executable_sha256.take().filter(|_| a.is_empty());
@@ -228,12 +229,38 @@ fn anything() -> impl Strategy<Value = Question> {
             question.context.now = symbolon_identity::Timestamp::from_secs(now).unwrap();
             question.context.source_ip = source_ip;
             question.context.evidence_age = age.map(Duration::from_secs);
+            let is_pinned = age.is_some() && !matches!(question.action, Action::Call { .. });
+            question.context.key_changed = is_pinned.then_some(source_ip.is_some());
             if age.is_some() {
                 question.context.local = local_times().at(question.context.now);
             }
             question
         },
     )
+}
+
+/// A pod with everything that a pod can have, or with as little as it can.
+fn pod_of((a, b): (&str, &str), labels: &BTreeMap<String, String>, age: u64) -> KubernetesFacts {
+    let posture = PodPosture {
+        created_at: symbolon_identity::Timestamp::from_secs(age).ok(),
+        owner: age.is_multiple_of(3).then(|| a.to_owned()),
+        image_digests: labels.keys().cloned().collect(),
+        node_ready: age.is_multiple_of(5).then_some(age.is_multiple_of(7)),
+        privileged: age.is_multiple_of(11),
+        ..PodPosture::default()
+    };
+    KubernetesFacts {
+        cluster: "prod".to_owned(),
+        namespace: a.to_owned(),
+        service_account: b.to_owned(),
+        pod: PodFacts {
+            name: b.to_owned(),
+            uid: a.to_owned(),
+            labels: labels.clone(),
+            posture: age.is_multiple_of(2).then_some(posture),
+        },
+        node: age.is_multiple_of(13).then(|| b.to_owned()),
+    }
 }
 
 fn local_times() -> LocalTimes {
