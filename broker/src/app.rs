@@ -16,6 +16,7 @@ use symbolon_http::admin::Admin;
 use symbolon_http::server::{Bound, Limits, Server, ServerMetrics};
 use symbolon_http::tls::ServerTls;
 use symbolon_identity::{Audience, ClientId, IssuerUrl, WorkloadId};
+use symbolon_issuers::Issuers;
 use symbolon_wire::paths;
 
 use crate::attest::Attestors;
@@ -229,7 +230,7 @@ impl Service {
         let folder = issuer_keys(&config.store);
         let evidence = blueprint.issuer_settings(&ours)?;
         let clients = blueprint.clients();
-        let issuers = foundation.issuers(folder.clone(), evidence, &client)?;
+        let issuers = foundation.issuers(folder.clone(), evidence, &client, Issuers::sharing)?;
         let pins = Arc::new(Pins {
             store: Arc::clone(&foundation.store),
             ledger: foundation.ledger.clone(),
@@ -241,7 +242,7 @@ impl Service {
         let ourselves = Audience::parse(issuer.as_str())?;
         // In a folder of their own: an issuer of subjects may have the name of a trust provider.
         let presented = foreign.settings(&ourselves, &resources);
-        let presented = foundation.issuers(folder.join("subjects"), presented, &client)?;
+        let presented = foundation.issuers(folder.join("subjects"), presented, &client, Issuers::new)?;
         let own = Arc::new(foundation.own_tokens(issuer));
         let foreign = foreign.build(&ForeignSurroundings {
             issuers: &presented,

@@ -19,7 +19,7 @@ use symbolon_http::server::ConnectionInfo;
 use symbolon_identity::{ProviderName, Timestamp};
 use symbolon_issuers::Issuer;
 
-use crate::grants::{Credential, PresentedClient};
+use crate::grants::{Assertion, Credential, PresentedClient};
 use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
 
@@ -138,6 +138,16 @@ impl Attestors {
             [attestor] => Ok(attestor),
             [] => Err(Refusal::UnknownClient),
             [..] => Err(Refusal::ProviderAmbiguous),
+        }
+    }
+}
+
+/// The assertion, if it names this issuer; nothing is proven yet.
+fn assertion_of<'a>(evidence: &Evidence<'a>, issuer: &Issuer) -> Option<&'a Assertion> {
+    match evidence.credential {
+        Credential::Connection => None,
+        Credential::Assertion(assertion) => {
+            Some(&**assertion).filter(|it| it.token.issuer_hint() == Some(issuer.url().as_str()))
         }
     }
 }

@@ -232,7 +232,7 @@ fn check_issuers(blueprint: &Blueprint, config: &Config, client: &GuardedClient,
         Ok(settings) => settings,
         Err(error) => return findings.add("trust_providers", error),
     };
-    if let Err(error) = Issuers::new(settings, KeyPolicy::default(), client.clone(), now) {
+    if let Err(error) = Issuers::sharing(settings, KeyPolicy::default(), client.clone(), now) {
         findings.add("trust_providers", error);
     }
 }

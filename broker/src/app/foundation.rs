@@ -11,7 +11,7 @@ use symbolon_audit::{Event, Outcome, Record, RefusalCounters, Repeats};
 use symbolon_daemon::{Clock, Lifecycle, Readiness, SystemClock};
 use symbolon_http::client::GuardedClient;
 use symbolon_identity::{IssuerUrl, Timestamp};
-use symbolon_issuers::{IssuerSettings, Issuers, KeyPolicy};
+use symbolon_issuers::{IssuerSettings, Issuers, KeyPolicy, SetupError};
 use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
@@ -33,6 +33,9 @@ use crate::upkeep::Upkeep;
 const COUNTERS: usize = 4096;
 
 const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
+
+/// [`Issuers::new`], or [`Issuers::sharing`].
+type SetUp = fn(Vec<IssuerSettings>, KeyPolicy, GuardedClient, Timestamp) -> Result<Issuers, SetupError>;
 
 /// The parts that others share.
 #[derive(Debug)]
@@ -126,19 +129,20 @@ impl Foundation {
         OwnTokens::new(issuer.clone(), Arc::clone(&self.keys), Arc::clone(&self.revocations))
     }
 
-    /// Sets up issuers and keeps their keys fresh, with the last good ones in `folder`.
+    /// Sets up issuers by `set_up` and keeps their keys fresh, with the last good ones in `folder`.
     pub(super) fn issuers(
         &self,
         folder: PathBuf,
         settings: Vec<IssuerSettings>,
         client: &GuardedClient,
+        set_up: SetUp,
     ) -> Result<Arc<Issuers>, StartError> {
         let mut policy = KeyPolicy::default();
         if !settings.is_empty() {
             private_folder(&folder).map_err(|source| Cause::Folder { path: folder.clone(), source })?;
             policy.directory = Some(folder);
         }
-        let issuers = Arc::new(Issuers::new(settings, policy, client.clone(), self.now())?);
+        let issuers = Arc::new(set_up(settings, policy, client.clone(), self.now())?);
         let (refreshed, clock) = (Arc::clone(&issuers), Arc::clone(&self.clock));
         let now = move || Timestamp::from_secs_saturating(clock.unix_seconds());
         // The lifecycle ends the task; the token that the loop asks for is never cancelled.

@@ -25,11 +25,11 @@ pub(super) async fn rehearse(plan: Plan) -> Result<(), StartError> {
     }
     let Plan { config, blueprint, foreign, resources, client, .. } = plan;
     let ours = surroundings(&config.issuer);
-    let issuers = |settings| Issuers::new(settings, KeyPolicy::default(), client.clone(), now);
-    let evidence = issuers(blueprint.issuer_settings(&ours)?)?;
+    let evidence = blueprint.issuer_settings(&ours)?;
+    let evidence = Issuers::sharing(evidence, KeyPolicy::default(), client.clone(), now)?;
     blueprint.build(&evidence, &ours, None)?;
     let (resources, ourselves) =
         (resources.of_issuer(&config.issuer)?, Audience::parse(config.issuer.as_str())?);
-    issuers(foreign.settings(&ourselves, &resources))?;
+    Issuers::new(foreign.settings(&ourselves, &resources), KeyPolicy::default(), client, now)?;
     Ok(())
 }

@@ -21,9 +21,9 @@ use symbolon_token::{AudienceRule, Claims, VerifiedToken};
 use super::attested::{Facts, Freshness, Identity};
 use super::mapping::{Mapping, MappingError};
 use super::oidc::{check_binding, not_delegated};
-use super::{AttestFuture, Attested, Attestor, Evidence, Method, Unattested};
+use super::{AttestFuture, Attested, Attestor, Evidence, Method, Unattested, assertion_of};
 use crate::config::Live;
-use crate::grants::{Assertion, Credential};
+use crate::grants::Assertion;
 use crate::pins::{PinError, Pins, PodName};
 use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
@@ -73,12 +73,7 @@ impl Attestor for KubernetesAttestor {
     }
 
     fn is_for(&self, evidence: &Evidence<'_>) -> bool {
-        match evidence.credential {
-            Credential::Connection => false,
-            Credential::Assertion(assertion) => {
-                assertion.token.issuer_hint() == Some(self.issuer.url().as_str())
-            }
-        }
+        assertion_of(evidence, &self.issuer).is_some()
     }
 
     fn keys(&self) -> Option<&Issuer> {
@@ -87,7 +82,7 @@ impl Attestor for KubernetesAttestor {
 
     fn attest<'a>(&'a self, evidence: Evidence<'a>, now: Timestamp) -> AttestFuture<'a> {
         Box::pin(async move {
-            let Credential::Assertion(assertion) = evidence.credential else {
+            let Some(assertion) = assertion_of(&evidence, &self.issuer) else {
                 return Err(Refusal::EvidenceMissing.into());
             };
             let (token, pod) = self.verify(assertion, now).await?;

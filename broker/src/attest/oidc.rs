@@ -11,9 +11,9 @@ use symbolon_token::{AudienceRule, Claims, UnverifiedToken, VerifiedToken};
 
 use super::attested::{Facts, Freshness, Identity};
 use super::mapping::{Mapping, MappingError};
-use super::{AttestFuture, Attested, Attestor, Evidence, Method, Unattested};
+use super::{AttestFuture, Attested, Attestor, Evidence, Method, Unattested, assertion_of};
 use crate::config::Replay;
-use crate::grants::{Assertion, Credential};
+use crate::grants::Assertion;
 use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
 use crate::store::Use;
@@ -45,17 +45,12 @@ impl Attestor for OidcAttestor {
     }
 
     fn is_for(&self, evidence: &Evidence<'_>) -> bool {
-        match evidence.credential {
-            Credential::Connection => false,
-            Credential::Assertion(assertion) => {
-                assertion.token.issuer_hint() == Some(self.issuer.url().as_str())
-            }
-        }
+        assertion_of(evidence, &self.issuer).is_some()
     }
 
     fn attest<'a>(&'a self, evidence: Evidence<'a>, now: Timestamp) -> AttestFuture<'a> {
         Box::pin(async move {
-            let Credential::Assertion(assertion) = evidence.credential else {
+            let Some(assertion) = assertion_of(&evidence, &self.issuer) else {
                 return Err(Refusal::EvidenceMissing.into());
             };
             let token = self.verify(&assertion.token, now).await?;

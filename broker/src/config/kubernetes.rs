@@ -10,8 +10,8 @@ use symbolon_config::HumanDuration;
 use symbolon_identity::{Audience, IssuerUrl};
 use symbolon_jws::Algorithm;
 
-/// Settings of a `kubernetes` provider. No two providers of one broker can have the same issuer yet; a cluster of the
-/// same issuer that is not configured is told apart by its keys.
+/// Settings of a `kubernetes` provider. Clusters may have the same issuer, as those that one tool makes do: they are
+/// told apart by their keys, which have to differ.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubernetesConfig {

@@ -1,13 +1,13 @@
 //! All issuers that a program trusts, and the task that keeps their keys fresh.
 //! Not here: a single issuer (`issuer`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use symbolon_http::client::GuardedClient;
-use symbolon_identity::{IssuerName, Timestamp};
+use symbolon_identity::{IssuerName, IssuerUrl, Timestamp};
 use symbolon_jws::JwkSetError;
 use symbolon_token::{AudienceRule, UnverifiedToken, VerifiedToken};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,31 @@ impl Issuers {
         none.with(settings, |_| false, now)
     }
 
+    /// The same where several may have one `iss`, as clusters that one tool makes do: [`Issuers::get`] finds each by its
+    /// name, [`Issuers::find`] finds none of those. Their caller tells them apart by their keys.
+    ///
+    /// # Errors
+    /// As [`Issuers::new`], but for the same `iss`.
+    pub fn sharing(
+        settings: Vec<IssuerSettings>,
+        policy: KeyPolicy,
+        client: GuardedClient,
+        now: Timestamp,
+    ) -> Result<Self, SetupError> {
+        let mut seen: HashMap<&IssuerUrl, usize> = HashMap::new();
+        for settings in &settings {
+            let count = seen.entry(&settings.issuer).or_default();
+            *count = count.saturating_add(1);
+        }
+        let shared: HashSet<String> = seen
+            .into_iter()
+            .filter(|(_, count)| *count > 1)
+            .map(|(url, _)| url.as_str().to_owned())
+            .collect();
+        let none = Self { by_name: HashMap::new(), by_url: HashMap::new(), policy, client: Arc::new(client) };
+        none.assemble(settings, |_| false, &shared, now)
+    }
+
     /// The issuers of other settings, fetched with the same policy and client. One that its owner wants to `keep`, and
     /// whose settings are what they were, is the same issuer, keys and all.
     ///
@@ -52,6 +77,17 @@ impl Issuers {
         &self,
         settings: Vec<IssuerSettings>,
         keep: impl Fn(&IssuerName) -> bool,
+        now: Timestamp,
+    ) -> Result<Self, SetupError> {
+        self.assemble(settings, keep, &HashSet::new(), now)
+    }
+
+    /// All of them by their names, and by their `iss` unless they share it.
+    fn assemble(
+        &self,
+        settings: Vec<IssuerSettings>,
+        keep: impl Fn(&IssuerName) -> bool,
+        shared: &HashSet<String>,
         now: Timestamp,
     ) -> Result<Self, SetupError> {
         let (policy, client) = (self.policy.clone(), Arc::clone(&self.client));
@@ -64,6 +100,9 @@ impl Issuers {
                 };
             if by_name.insert(issuer.name().clone(), Arc::clone(&issuer)).is_some() {
                 return Err(SetupError::DuplicateName { issuer: issuer.name().clone() });
+            }
+            if shared.contains(issuer.url().as_str()) {
+                continue;
             }
             if by_url.insert(issuer.url().as_str().to_owned(), Arc::clone(&issuer)).is_some() {
                 return Err(SetupError::DuplicateIssuer { issuer: issuer.name().clone() });

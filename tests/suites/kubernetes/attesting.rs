@@ -284,3 +284,29 @@ async fn a_second_cluster_of_the_same_issuer_that_nobody_configured_buys_nothing
     let refused = ["unknown_kid", "jwks_unavailable"].iter().any(|code| said.starts_with(code));
     assert!(refused && answer.json().get("access_token").is_none(), "{said}");
 }
+
+#[tokio::test]
+#[ignore = "a real API server: scripts/test kubernetes"]
+async fn configured_clusters_of_one_issuer_are_told_apart_by_their_keys() {
+    let (one, other) = (Cluster::shared().await, Plan::new("other").start().await);
+    let providers = [provider("prod", one, "").await, provider("test", &other, "").await];
+    let attesting = Attesting::start(&providers).await;
+    let ours = attesting.broker.url.as_str();
+    let (here, there) = (Pod::start(one, "cart-1").await, Pod::start(&other, "cart-1").await);
+    for (pod, cluster) in [(&here, "prod"), (&there, "test")] {
+        let (token, key) = (pod.token(ours).await, key());
+        let answer = attesting.ask_until_heard(&token, &key).await;
+        assert_eq!(answer.status, 200, "{cluster}: {}", String::from_utf8_lossy(&answer.body));
+        let claims: Value =
+            serde_json::from_slice(&decode(answer.text("access_token").split('.').nth(1).unwrap())).unwrap();
+        let subject = claims["sub"].as_str().unwrap();
+        assert!(subject.starts_with(&format!("spiffe://test.example/{cluster}/")), "{claims}");
+        assert_eq!(attesting.ask_with(&token, Some(&key), &[("trust_provider", cluster)]).await.status, 200);
+    }
+    // A caller cannot choose whose token it is.
+    let token = there.token(ours).await;
+    let answer = attesting.ask_with(&token, Some(&key()), &[("trust_provider", "prod")]).await;
+    let said = answer.text("error_description");
+    let refused = ["unknown_kid", "jwks_unavailable"].iter().any(|code| said.starts_with(code));
+    assert!(refused && answer.json().get("access_token").is_none(), "{said}");
+}

@@ -118,3 +118,28 @@ fn contradictions_are_found_at_set_up() {
         assert!(matches!(refused(vec![settings]), SetupError::Empty { what, .. } if what == list));
     }
 }
+
+#[test]
+fn clusters_that_share_an_issuer_are_found_by_name_only_and_told_apart_by_their_keys() {
+    let (first, another) = (key(), key());
+    let named = |name: &str, url: &str, key: &symbolon_jws::SigningKey| IssuerSettings {
+        name: IssuerName::parse(name).unwrap(),
+        ..settings(url, KeySource::Inline(key_set(&[key])))
+    };
+    let shared = "https://kubernetes.default.svc";
+    let all = vec![
+        named("prod", shared, &first),
+        named("test", shared, &another),
+        named("copy", shared, &first),
+        named("ci", "https://ci.example", &another),
+    ];
+    let issuers = Issuers::sharing(all, KeyPolicy::default(), client(), at(0)).unwrap();
+    let get = |name: &str| issuers.get(&IssuerName::parse(name).unwrap()).unwrap();
+    assert!(issuers.find(shared).is_none(), "nobody can say which is meant");
+    assert!(issuers.find("https://ci.example").is_some());
+    assert!(get("prod").shares_key(get("copy"), at(0)));
+    assert!(!get("prod").shares_key(get("test"), at(0)));
+    let twice = vec![named("prod", shared, &first), named("prod", shared, &another)];
+    let refused = Issuers::sharing(twice, KeyPolicy::default(), client(), at(0)).unwrap_err();
+    assert!(matches!(refused, SetupError::DuplicateName { .. }));
+}
