@@ -2,6 +2,7 @@
 //! Not here: our programs beside it.
 
 mod attesting;
+mod enforcing;
 mod kubelet;
 mod outages;
 mod pins;

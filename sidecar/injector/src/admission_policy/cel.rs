@@ -69,6 +69,11 @@ pub(super) fn variable(name: &str, expression: impl Into<String>) -> Value {
     json!({ "name": name, "expression": expression.into() })
 }
 
+/// Nodes show their static pods as they are. By who asks: a pod's owner could set the annotation that marks them.
+pub(super) fn not_a_static_pod() -> Value {
+    json!({ "name": "not-a-static-pod", "expression": "!(\"system:nodes\" in request.userInfo.groups)" })
+}
+
 /// The pod's annotations, also if there are none.
 pub(super) fn annotations() -> Value {
     variable("annotations", "has(object.metadata.annotations) ? object.metadata.annotations : {}")

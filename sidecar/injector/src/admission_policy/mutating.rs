@@ -18,11 +18,10 @@ pub(super) fn spec(settings: &Settings) -> Value {
     json!({
         "matchConstraints": super::constraints(settings, &["CREATE"], &["pods"]),
         // A pod that was here before. Whether it tells the truth, the validating policy judges.
-        "matchConditions": [{
+        "matchConditions": [cel::not_a_static_pod(), {
             "name": "not-yet-injected",
             "expression": format!(
-                "!has(object.metadata.annotations) || !({} in object.metadata.annotations || \
-                 \"kubernetes.io/config.mirror\" in object.metadata.annotations)",
+                "!has(object.metadata.annotations) || !({} in object.metadata.annotations)",
                 cel::text(STATUS)
             ),
         }],

@@ -32,11 +32,7 @@ pub(super) fn spec(settings: &Settings) -> Value {
     validations.extend([mounts(), unchanged()]);
     json!({
         "matchConstraints": super::constraints(settings, &["CREATE", "UPDATE"], &resources),
-        "matchConditions": [{
-            "name": "no-static-pod",
-            "expression": "!has(object.metadata.annotations) || \
-                           !(\"kubernetes.io/config.mirror\" in object.metadata.annotations)",
-        }],
+        "matchConditions": [cel::not_a_static_pod()],
         "variables": variables,
         "validations": validations,
         "failurePolicy": "Fail",
@@ -145,7 +141,8 @@ fn mounts() -> Value {
         format!("(!has(object.spec.{list}) || object.spec.{list}.all(c, c.name == {name} || {none}))")
     });
     validation(
-        &format!("!variables.selected || ({})", lists.join(" && ")),
+        // SECURITY: whether or not the pod is selected: its label can be taken off while it runs.
+        &lists.join(" && "),
         "the sidecar's volumes are mounted by the sidecar alone",
     )
 }
