@@ -115,7 +115,7 @@ fn run(step: &str, folder: &Path, root: &Path) {
     fs::create_dir_all(&tools).unwrap();
     fs::create_dir_all(&built).unwrap();
     let cargo = format!(
-        "#!/bin/sh\necho \"$@\" >'{}'\nfor word; do case \"$word\" in --bin=*) cp \"{}/${{word#--bin=}}\" '{}' ;; esac; done\n",
+        "#!/bin/sh\necho \"$@\" >'{}'\nfor word; do case \"$word\" in --bin=*) ln -s \"{}/${{word#--bin=}}\" '{}' ;; esac; done\n",
         folder.join("called").display(),
         binaries().display(),
         built.display()
