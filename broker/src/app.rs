@@ -237,7 +237,6 @@ impl Service {
             revocations: Arc::clone(&foundation.revocations),
         });
         let attestors = Arc::new(blueprint.build(&issuers, &ours, Some(&pins))?);
-        foundation.follow_pods(&attestors, &pins);
         let resources = Arc::new(resources.of_issuer(issuer)?);
         let ourselves = Audience::parse(issuer.as_str())?;
         // In a folder of their own: an issuer of subjects may have the name of a trust provider.
@@ -254,6 +253,7 @@ impl Service {
         })?;
         let metadata = Arc::new(Metadata::new(issuer, &resources.scopes(), &plan.schedule.algorithms));
         let policies = Arc::new(Policies::new(config.policies, local_times.names(), plan.policies));
+        foundation.follow_pods(&attestors, &pins, &policies);
         let inquirer = Arc::new(Inquirer {
             resources,
             groups: plan.groups,

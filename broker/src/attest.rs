@@ -25,7 +25,7 @@ use crate::refusal::Refusal;
 
 pub(crate) use attested::{Attested, Method, language};
 pub(crate) use blueprint::{Blueprint, BlueprintError, Surroundings};
-pub(crate) use kubernetes::{ClusterError, Confirmer, PodError, PodEvent};
+pub(crate) use kubernetes::{ClusterError, Confirmer, PodError, PodEvent, PodNow};
 pub(crate) use mapping::MappingError;
 pub(crate) use unix::{DigestError, ProcessError};
 

@@ -1,21 +1,23 @@
 //! Which key a pod's evidence belongs to: a lease, so that a restarted container is not locked out (decision 0012).
 //! Not here: whether the pod lives (`attest::kubernetes`), or SQL (`store`).
 
-mod endings;
+mod changes;
+mod following;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use symbolon_audit::{Event, Outcome, Record};
-use symbolon_identity::{ProviderName, Timestamp, WorkloadId};
-use symbolon_jws::Thumbprint;
+use symbolon_identity::{DecisionId, ProviderName, Timestamp, WorkloadId};
+use symbolon_jws::{Thumbprint, sha256};
 use symbolon_token::{Revocation, RevocationKind};
 
+use crate::record::DecisionRecord;
 use crate::revoke::Revocations;
 use crate::store::{Entry, Ledger, NewRevocation, Store, Verdict};
 
-pub(crate) use endings::Endings;
+pub(crate) use following::Following;
 
 /// A pod that makes no token is forgotten after so long: its evidence has expired by then.
 pub(crate) const SILENT: Duration = Duration::from_hours(24);
@@ -49,6 +51,45 @@ impl Pin {
     /// Until when no other key is taken, unless the container was restarted.
     fn held_until(&self) -> Timestamp {
         self.tokens_until.max(self.seen_at.saturating_add(LEASE))
+    }
+}
+
+/// A token that a pod got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PodGrant {
+    /// What was asked for: alike requests have one digest, and of those only the last is remembered.
+    pub(crate) asked: [u8; 32],
+    /// The decision that gave it.
+    pub(crate) decision: DecisionId,
+    /// When it ends.
+    pub(crate) until: Timestamp,
+}
+
+impl PodGrant {
+    /// What a decision gave; none if it gave nothing.
+    pub(crate) fn of(record: &DecisionRecord) -> Option<Self> {
+        let token = record.token.as_ref()?;
+        let actions: Vec<_> = record.questions.iter().map(|question| &question.action).collect();
+        let asked = serde_json::to_vec(&actions).unwrap_or_default();
+        Some(Self { asked: sha256(&asked), decision: record.id.clone(), until: token.expires_at })
+    }
+}
+
+/// Why the tokens of a pod are taken back.
+#[derive(Debug, Clone)]
+pub(crate) enum Because {
+    /// It has ended.
+    PodGone,
+    /// It has changed, so that it would not get again what this decision gave it.
+    PodChanged(DecisionId),
+}
+
+impl Because {
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::PodGone => "pod_gone",
+            Self::PodChanged(_) => "pod_changed",
+        }
     }
 }
 
@@ -133,10 +174,10 @@ impl Pins {
     }
 
     /// Revokes the tokens of a pod's own key that are still good, and of no other pod.
-    pub(crate) async fn end(
+    pub(crate) async fn revoke(
         &self,
         pod: &PodName,
-        because: &'static str,
+        because: Because,
         now: Timestamp,
     ) -> Result<(), PinError> {
         let Some(pin) = self.store.pin(pod).await.map_err(|error| unavailable(&error))? else {
@@ -149,11 +190,18 @@ impl Pins {
             .with_detail("until", revocation.revocation.until.to_string())
             .with_detail("provider", pod.provider.as_str())
             .with_detail("pod", pod.uid.as_str())
-            .with_detail("because", because);
-        let entry = Entry::PodEnded { pod: pod.clone(), revocation, record: Box::new(record) };
+            .with_detail("because", because.as_str());
+        let record = match &because {
+            Because::PodGone => record,
+            Because::PodChanged(decision) => record.with_detail("decision", decision.as_str()),
+        };
+        let entry = Entry::PodRevoked { pod: pod.clone(), revocation, record: Box::new(record) };
         self.ledger.record(entry).await.map_err(|error| unavailable(&error))?;
         self.revocations.follow(&*self.store, now).await.map_err(|error| unavailable(&error))?;
-        tracing::info!(event.name = "pod.ended", provider = %pod.provider, pod = pod.uid, because, "the tokens of a pod are revoked");
+        tracing::info!(
+            event.name = "pod.revoked", provider = %pod.provider, pod = pod.uid, because = because.as_str(),
+            "the tokens of a pod are revoked"
+        );
         Ok(())
     }
 }

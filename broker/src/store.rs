@@ -14,7 +14,7 @@ use symbolon_jws::Thumbprint;
 use symbolon_token::Revocation;
 
 use crate::keys::{KeyLife, KeyTurn, RevokedKey};
-use crate::pins::{Pin as Pinned, PodName, Repin};
+use crate::pins::{Pin as Pinned, PodGrant, PodName, Repin};
 use crate::record::DecisionRecord;
 use crate::revoke::Standing;
 
@@ -54,6 +54,16 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
 
     /// The pods of a provider that have a key, by their uids.
     fn pinned<'a>(&'a self, provider: &'a ProviderName) -> StoreFuture<'a, Vec<String>>;
+
+    /// The pods of a provider that have tokens which are still good, by their uids.
+    fn pods_with_tokens<'a>(
+        &'a self,
+        provider: &'a ProviderName,
+        now: Timestamp,
+    ) -> StoreFuture<'a, Vec<String>>;
+
+    /// The decisions that gave a pod the tokens which it still has: of alike ones the last, and the first few hundred.
+    fn granted<'a>(&'a self, pod: &'a PodName, now: Timestamp) -> StoreFuture<'a, Vec<DecisionRecord>>;
 
     /// Tries whether something can be put on record.
     fn probe(&self) -> StoreFuture<'_, ()>;
@@ -103,8 +113,8 @@ pub(crate) enum Entry {
         /// What the audit chain says of it.
         record: Box<symbolon_audit::Record>,
     },
-    /// A pod has ended: what was issued to its key is taken back, once.
-    PodEnded {
+    /// A pod has ended, or is no longer what it was: what was issued to its key is taken back, once.
+    PodRevoked {
         /// The pod.
         pod: PodName,
         /// What is revoked.
@@ -139,7 +149,7 @@ impl Entry {
             | Self::Uses(_)
             | Self::Revocation { .. }
             | Self::Repin { .. }
-            | Self::PodEnded { .. }
+            | Self::PodRevoked { .. }
             | Self::Keys(_) => None,
         }
     }
@@ -193,8 +203,8 @@ pub(crate) enum Use {
         key: Thumbprint,
         /// When it was proved.
         seen_at: Timestamp,
-        /// When the token that it gets ends; the store takes it from the record of the decision.
-        tokens_until: Option<Timestamp>,
+        /// The token that it gets; the store takes it from the record of the decision.
+        grant: Option<PodGrant>,
     },
 }
 

@@ -6,6 +6,7 @@ mod enforcing;
 mod kubelet;
 mod outages;
 mod pins;
+mod posture;
 
 use std::time::Duration;
 

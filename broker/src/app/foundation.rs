@@ -22,8 +22,9 @@ use crate::config::StoreConfig;
 use crate::keys::{Keeper, KeyDesk, SigningRing, Vault};
 use crate::metrics::TokenMetrics;
 use crate::own_tokens::OwnTokens;
-use crate::pins::{Endings, Pins};
+use crate::pins::{Following, Pins};
 use crate::plan::Plan;
+use crate::policies::Policies;
 use crate::revoke::Revocations;
 use crate::store::{Entry, Ledger, SqliteStore, Store};
 use crate::unrecorded::Unrecorded;
@@ -150,11 +151,11 @@ impl Foundation {
         Ok(issuers)
     }
 
-    /// Follows the clusters of all attestors, and ends the tokens of pods that end.
-    pub(super) fn follow_pods(&self, attestors: &Attestors, pins: &Arc<Pins>) {
+    /// Follows the clusters of all attestors, and ends the tokens of pods that end or get worse.
+    pub(super) fn follow_pods(&self, attestors: &Attestors, pins: &Arc<Pins>, policies: &Arc<Policies>) {
         for confirmer in attestors.confirmers() {
-            let (pins, clock) = (Arc::clone(pins), Arc::clone(&self.clock));
-            let following = Endings { confirmer: Arc::clone(confirmer), pins, clock };
+            let (pins, policies) = (Arc::clone(pins), Arc::clone(policies));
+            let following = Following::new(Arc::clone(confirmer), pins, policies, Arc::clone(&self.clock));
             self.lifecycle.spawn_background("pods", following.follow());
         }
     }

@@ -6,6 +6,7 @@ mod cluster;
 mod confirm;
 mod mirror;
 mod pods;
+mod recent;
 mod review;
 mod watch;
 
@@ -32,7 +33,7 @@ use claims::PodRef;
 use confirm::Confirmed;
 
 pub(crate) use cluster::{Cluster, ClusterError, ClusterKeySet};
-pub(crate) use confirm::{Confirmer, PodError, PodEvent};
+pub(crate) use confirm::{Confirmer, PodError, PodEvent, PodNow};
 
 /// Checks tokens of one cluster.
 #[derive(Debug)]
@@ -187,7 +188,7 @@ impl KubernetesAttestor {
         let held = self.pins.admit(&name, (key.thumbprint(), started), attested.workload(), now).await;
         match held {
             Ok(changed) => {
-                let pin = Use::Pin { pod: name, key: key.thumbprint(), seen_at: now, tokens_until: None };
+                let pin = Use::Pin { pod: name, key: key.thumbprint(), seen_at: now, grant: None };
                 Ok(attested.with_key_changed(changed).using(pin))
             }
             Err(PinError::OtherKey) => wrong(attested, Refusal::OtherKey),

@@ -48,8 +48,9 @@ impl Fixture {
 
     /// What an answer to this key puts on record, with a token that ends then or without one.
     async fn hold(&self, key: Thumbprint, seen_at: u64, tokens_until: Option<u64>) -> Verdict {
-        let (pod, tokens_until) = (self.pod.clone(), tokens_until.map(at));
-        let pin = Use::Pin { pod, key, seen_at: at(seen_at), tokens_until };
+        let decision = DecisionId::new(symbolon_identity::Origin::Broker, at(seen_at), [7; 10]);
+        let grant = tokens_until.map(|until| PodGrant { asked: [7; 32], decision, until: at(until) });
+        let pin = Use::Pin { pod: self.pod.clone(), key, seen_at: at(seen_at), grant };
         self.pins.ledger.record(Entry::Uses(vec![pin])).await.unwrap()
     }
 
@@ -100,12 +101,12 @@ async fn what_a_pod_that_ended_got_is_revoked_once_and_what_it_gets_after_that_a
     let first = key();
     fixture.hold(first, NOW, Some(NOW + 300)).await;
     for round in 0..3 {
-        fixture.pins.end(&fixture.pod, "pod_gone", at(NOW + round)).await.unwrap();
+        fixture.pins.revoke(&fixture.pod, Because::PodGone, at(NOW + round)).await.unwrap();
     }
     assert_eq!(*fixture.pins.revocations.last().borrow(), 1, "one place in the feed");
     // Its last request was under way when it ended.
     fixture.hold(first, NOW + 2, Some(NOW + 302)).await;
-    fixture.pins.end(&fixture.pod, "pod_gone", at(NOW + 3)).await.unwrap();
+    fixture.pins.revoke(&fixture.pod, Because::PodGone, at(NOW + 3)).await.unwrap();
     assert_eq!(*fixture.pins.revocations.last().borrow(), 2);
     fixture.end().await;
 }

@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::StoreError;
 
 /// One step each, in order; a file's `user_version` says how many were taken. Steps that were shipped never change.
-const STEPS: [&str; 6] = [FIRST, REVOCATIONS, SIGNING_KEYS, MARKS, BLOCKS, PINS];
+const STEPS: [&str; 7] = [FIRST, REVOCATIONS, SIGNING_KEYS, MARKS, BLOCKS, PINS, POD_GRANTS];
 
 pub(super) const FIRST: &str = "
 CREATE TABLE signing_keys (
@@ -100,6 +100,20 @@ CREATE TABLE pins (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pins_by_age ON pins (seen_at);
 PRAGMA user_version = 6;
+";
+
+/// What each pod was granted and still has, by the decision that granted it.
+const POD_GRANTS: &str = "
+CREATE TABLE pod_grants (
+    provider TEXT NOT NULL,
+    pod TEXT NOT NULL,
+    asked BLOB NOT NULL,
+    decision TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (provider, pod, asked)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pod_grants_by_end ON pod_grants (until);
+PRAGMA user_version = 7;
 ";
 
 /// Whether a file has taken all steps.

@@ -5,6 +5,7 @@ mod batch;
 mod file;
 mod keys;
 mod pins;
+mod pod_grants;
 mod revocations;
 mod rows;
 
@@ -169,6 +170,7 @@ impl SqliteStore {
             }
             rows = rows.saturating_add(revocations::forget(&mut writer.connection, now).await?);
             rows = rows.saturating_add(pins::forget(&mut writer.connection, now).await?);
+            rows = rows.saturating_add(pod_grants::forget(&mut writer.connection, now).await?);
             let old = "DELETE FROM decisions WHERE id IN (SELECT id FROM decisions WHERE id < ? LIMIT 500)";
             let done = sqlx::query(old).bind(first_kept.as_str()).execute(&mut writer.connection).await?;
             rows = rows.saturating_add(done.rows_affected());
@@ -215,6 +217,18 @@ impl Store for SqliteStore {
 
     fn pinned<'a>(&'a self, provider: &'a ProviderName) -> StoreFuture<'a, Vec<String>> {
         Box::pin(pins::of_provider(&self.readers, provider))
+    }
+
+    fn pods_with_tokens<'a>(
+        &'a self,
+        provider: &'a ProviderName,
+        now: Timestamp,
+    ) -> StoreFuture<'a, Vec<String>> {
+        Box::pin(pod_grants::holders(&self.readers, provider, now))
+    }
+
+    fn granted<'a>(&'a self, pod: &'a PodName, now: Timestamp) -> StoreFuture<'a, Vec<DecisionRecord>> {
+        Box::pin(pod_grants::read(&self.readers, pod, now))
     }
 
     fn probe(&self) -> StoreFuture<'_, ()> {

@@ -15,7 +15,7 @@ use symbolon_jws::Algorithm;
 use symbolon_proof::{ProofKey, ProofRequest};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-const ORDERS: &str = "https://orders.test";
+pub(super) const ORDERS: &str = "https://orders.test";
 
 /// What the broker's own account may do at a cluster.
 pub(super) fn rules() -> Value {
@@ -57,7 +57,8 @@ pub(super) async fn provider(name: &str, cluster: &Cluster, more: &str) -> Strin
 const POLICIES: &str = "@id(\"pods-orders\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"orders\")\n\
     when { context.key_bound && principal has kubernetes && principal.assurance == \"live\" };\n\
     @id(\"no-debugging\") @reason(\"a debug container is attached\") forbid (principal, action, resource)\n\
-    when { principal has kubernetes && principal.kubernetes.pod has posture && principal.kubernetes.pod.posture.ephemeral_containers };\n";
+    when { principal has kubernetes && principal.kubernetes.pod has posture && principal.kubernetes.pod.posture.ephemeral_containers };\n\
+    @id(\"gateways-follow\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"symbolon-status\") when { principal has unix };\n";
 
 impl Attesting {
     /// A broker with these providers, each as [`provider`] writes it.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::attesting::{Attesting, Pod, assert_refused, key};
 
 /// What is taken back, by the admin socket.
-async fn revoked(attesting: &Attesting) -> Vec<String> {
+pub(super) async fn revoked(attesting: &Attesting) -> Vec<String> {
     let list =
         Call::get("/v1/revocations").send(attesting.broker.admin_socket().as_path()).await.unwrap().json();
     let all = list["revocations"].as_array().cloned().unwrap_or_default();

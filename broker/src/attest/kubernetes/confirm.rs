@@ -1,7 +1,9 @@
 //! Whether a cluster confirms, now, that a token is good and that its pod lives.
 //! Not here: the signature, which was checked before.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use symbolon_identity::{Audience, Timestamp};
@@ -13,18 +15,30 @@ use tokio::time::Instant;
 use super::claims::{ClaimsError, PodRef};
 use super::cluster::{Cluster, ClusterError};
 use super::mirror::{Change, Mirror};
-use super::pods::{SeenPod, is_ready};
-use super::review::{Reviews, confirms};
+use super::pods::{SeenNode, SeenPod};
+use super::recent::Recent;
+use super::review::confirms;
 use super::watch::Watched;
+
+/// A yes of `TokenReview` is good for so long.
+const YES: Duration = Duration::from_mins(1);
+/// A no, for so long: whoever repeats it makes no work for the API server.
+const NO: Duration = Duration::from_secs(5);
+/// That a pod is gone is remembered for so long.
+const GONE: Duration = Duration::from_mins(10);
+
+const ANOTHER: &str = "another pod has its name now";
 
 /// Asks one cluster, and remembers what it said.
 #[derive(Debug)]
 pub(crate) struct Confirmer {
     cluster: Arc<Cluster>,
     audience: Audience,
-    reviews: Reviews,
+    reviews: Recent<TokenHash, Result<(), &'static str>>,
+    /// The uids of pods that the API server does not know: they never come back.
+    gone: Recent<String, &'static str>,
     pods: Mirror<SeenPod>,
-    nodes: Mirror<bool>,
+    nodes: Mirror<SeenNode>,
 }
 
 /// What the cluster said.
@@ -35,10 +49,19 @@ pub(super) struct Confirmed {
 }
 
 /// Something that happened to a pod.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PodEvent {
     /// It has ended or was deleted: the uid.
     Gone(String),
+    /// It, or its node, is another than before: the uid.
+    Changed(String),
+}
+
+/// How a pod is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PodNow {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) posture: PodPosture,
 }
 
 /// Why a token's pod is not attested.
@@ -80,7 +103,8 @@ impl Confirmer {
         Self {
             cluster,
             audience,
-            reviews: Reviews::default(),
+            reviews: Recent::default(),
+            gone: Recent::default(),
             pods: Mirror::default(),
             nodes: Mirror::default(),
         }
@@ -101,15 +125,33 @@ impl Confirmer {
     ) -> Result<Confirmed, PodError> {
         let seen = self.look_up(pod).await?;
         check(&seen, pod, now)?;
-        let hash = TokenHash::of(text);
-        if !self.reviews.knows(&hash, Instant::now()) {
-            let review = self.cluster.review(text, &self.audience).await?;
-            confirms(&review, pod, token.claims(), &self.audience).map_err(PodError::NotConfirmed)?;
-            self.reviews.remember(hash, Instant::now());
-        }
-        let node_ready = seen.node.as_ref().filter(|_| self.nodes.is_fresh(Instant::now()));
-        let node_ready = node_ready.and_then(|node| self.nodes.get(node)).map(|ready| *ready);
+        self.review(text, token, pod).await?.map_err(PodError::NotConfirmed)?;
+        let node_ready = self.node_ready(&seen);
         Ok(Confirmed { pod: seen, node_ready })
+    }
+
+    /// Whether the node of a pod is ready; none if that is not known now.
+    fn node_ready(&self, pod: &SeenPod) -> Option<bool> {
+        let node = pod.node.as_ref().filter(|_| self.nodes.is_fresh(Instant::now()))?;
+        self.nodes.get(node).map(|node| node.is_ready)
+    }
+
+    /// What the cluster says of the token, or said of it just now.
+    async fn review(
+        &self,
+        text: &str,
+        token: &VerifiedToken,
+        pod: &PodRef,
+    ) -> Result<Result<(), &'static str>, ClusterError> {
+        let hash = TokenHash::of(text);
+        if let Some(verdict) = self.reviews.get(&hash, Instant::now()) {
+            return Ok(verdict);
+        }
+        let review = self.cluster.review(text, &self.audience).await?;
+        let verdict = confirms(&review, pod, token.claims(), &self.audience);
+        let time = if verdict.is_ok() { YES } else { NO };
+        self.reviews.put(hash, verdict, (Instant::now(), time));
+        Ok(verdict)
     }
 
     async fn look_up(&self, pod: &PodRef) -> Result<Arc<SeenPod>, PodError> {
@@ -119,11 +161,21 @@ impl Confirmer {
         if let Some(seen) = self.pods.get(&pod.pod_uid) {
             return Ok(seen);
         }
+        if let Some(why) = self.gone.get(&pod.pod_uid, Instant::now()) {
+            return Err(PodError::Gone(why));
+        }
         // A pod of this moment may not have reached us yet.
+        let found = self.cluster.pod(pod).await?;
         let found =
-            self.cluster.pod(pod).await?.ok_or(PodError::Gone("the cluster knows none of its name"))?;
-        let seen = SeenPod::of(&found).ok_or(ClusterError::Garbage("it is no pod"))?;
-        Ok(Arc::new(seen))
+            found.as_ref().map(|found| SeenPod::of(found).ok_or(ClusterError::Garbage("it is no pod")));
+        match found.transpose()? {
+            Some(seen) if seen.uid == pod.pod_uid => Ok(Arc::new(seen)),
+            other => {
+                let why = other.map_or("the cluster knows none of its name", |_| ANOTHER);
+                self.gone.put(pod.pod_uid.clone(), why, (Instant::now(), GONE));
+                Err(PodError::Gone(why))
+            }
+        }
     }
 
     /// Follows the cluster for ever, and tells which pods went.
@@ -138,20 +190,35 @@ impl Confirmer {
             cluster: &self.cluster,
             path: "/api/v1/nodes",
             mirror: &self.nodes,
-            reduce: |node: &Node| Some((node.metadata.name.clone()?, is_ready(node))),
+            reduce: |node: &Node| SeenNode::of(node).map(|seen| (seen.name.clone(), seen)),
         };
-        let tell = |change: Change<SeenPod>| {
-            let gone = match change {
-                Change::Went(pod) => Some(pod.uid.clone()),
-                Change::Became(pod) if pod.has_ended => Some(pod.uid.clone()),
-                Change::Became(_) | Change::Came | Change::Nothing => None,
-            };
-            if let Some(uid) = gone {
-                // If too many wait, whoever listens finds this one when it compares.
-                let _ = events.try_send(PodEvent::Gone(uid));
+        let tell = |event: PodEvent| {
+            // If too many wait, whoever listens finds this one when it compares.
+            let _ = events.try_send(event);
+        };
+        let tell_pod = |change: Change<SeenPod>| match change {
+            Change::Went(pod) => tell(PodEvent::Gone(pod.uid.clone())),
+            Change::Became(pod) if pod.has_ended => tell(PodEvent::Gone(pod.uid.clone())),
+            Change::Became(pod) => tell(PodEvent::Changed(pod.uid.clone())),
+            Change::Came | Change::Nothing => {}
+        };
+        let tell_node = |change: Change<SeenNode>| match change {
+            Change::Became(node) | Change::Went(node) => {
+                let pods = self.pods.keys_of(|pod| pod.node.as_ref() == Some(&node.name));
+                for uid in pods {
+                    tell(PodEvent::Changed(uid));
+                }
             }
+            Change::Came | Change::Nothing => {}
         };
-        tokio::join!(pods.follow(tell), nodes.follow(|_| {}));
+        tokio::join!(pods.follow(tell_pod), nodes.follow(tell_node));
+    }
+
+    /// How a pod is now; none if that is not known, or if it is gone.
+    pub(crate) fn now(&self, uid: &str) -> Option<PodNow> {
+        let pod = self.pods.get(uid).filter(|pod| self.pods.is_fresh(Instant::now()) && !pod.has_ended)?;
+        let node_ready = self.node_ready(&pod);
+        Some(PodNow { labels: pod.labels.clone(), posture: PodPosture { node_ready, ..pod.posture.clone() } })
     }
 
     /// Whether a pod is known to be gone: it is not in a mirror that is fresh.
@@ -163,7 +230,7 @@ impl Confirmer {
 /// Whether the pod that the cluster has is the one of the token.
 fn check(seen: &SeenPod, pod: &PodRef, now: Timestamp) -> Result<(), PodError> {
     if seen.uid != pod.pod_uid {
-        return Err(PodError::Gone("another pod has its name now"));
+        return Err(PodError::Gone(ANOTHER));
     }
     if seen.namespace != pod.namespace || seen.name != pod.pod || seen.service_account != pod.service_account
     {

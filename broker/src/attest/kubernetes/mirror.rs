@@ -52,6 +52,12 @@ impl<T: PartialEq> Mirror<T> {
         self.objects.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
+    /// The keys of all objects of this kind.
+    pub(super) fn keys_of(&self, is_meant: impl Fn(&T) -> bool) -> Vec<String> {
+        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
+        objects.iter().filter(|(_, object)| is_meant(object)).map(|(key, _)| key.clone()).collect()
+    }
+
     pub(super) fn put(&self, key: String, object: T) -> Change<T> {
         let object = Arc::new(object);
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);

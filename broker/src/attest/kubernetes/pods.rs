@@ -105,10 +105,22 @@ fn digest(image_id: &str) -> Option<String> {
     is_digest.then(|| digest.to_owned())
 }
 
-/// Whether a node says that it is ready.
-pub(super) fn is_ready(node: &Node) -> bool {
-    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    { conditions }.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+/// What we remember of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SeenNode {
+    pub(super) name: String,
+    /// Whether it says that it is ready.
+    pub(super) is_ready: bool,
+}
+
+impl SeenNode {
+    pub(super) fn of(node: &Node) -> Option<Self> {
+        let mut conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        Some(Self {
+            name: node.metadata.name.clone()?,
+            is_ready: conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+        })
+    }
 }
 
 fn timestamp(time: &k8s_openapi::jiff::Timestamp) -> Option<Timestamp> {

@@ -1,51 +1,18 @@
-//! What a cluster's `TokenReview` has to say before a token counts, and for how long its yes is remembered.
-//! Not here: asking (`cluster`).
+//! What a cluster's `TokenReview` has to say before a token counts.
+//! Not here: asking (`cluster`), or for how long its word is remembered (`confirm`).
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewStatus};
 use symbolon_identity::Audience;
-use symbolon_token::{Claims, TokenHash};
-use tokio::time::Instant;
+use symbolon_token::Claims;
 
 use super::claims::PodRef;
-
-/// A yes is good for so long.
-const REMEMBERED: Duration = Duration::from_mins(1);
-/// So many are remembered; beyond it the cluster is asked each time.
-const MOST: usize = 10_000;
 
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
 const NODE_NAME: &str = "authentication.kubernetes.io/node-name";
 const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
-
-/// The tokens that their cluster confirmed just now.
-#[derive(Debug, Default)]
-pub(super) struct Reviews {
-    confirmed: Mutex<HashMap<TokenHash, Instant>>,
-}
-
-impl Reviews {
-    pub(super) fn knows(&self, token: &TokenHash, now: Instant) -> bool {
-        let confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-        confirmed.get(token).is_some_and(|until| now < *until)
-    }
-
-    pub(super) fn remember(&self, token: TokenHash, now: Instant) {
-        let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-        if confirmed.len() >= MOST {
-            confirmed.retain(|_, until| now < *until);
-        }
-        if confirmed.len() < MOST
-            && let Some(until) = now.checked_add(REMEMBERED)
-        {
-            confirmed.insert(token, until);
-        }
-    }
-}
 
 /// Whether the review confirms this token of this pod for this audience; says what is wrong if not.
 pub(super) fn confirms(
@@ -169,15 +136,5 @@ mod tests {
             }
             assert!(judge(review).is_err(), "{path} {value}");
         }
-    }
-
-    #[test]
-    fn a_yes_is_remembered_for_a_minute() {
-        let (reviews, now) = (Reviews::default(), Instant::now());
-        let hash = TokenHash::of("a.b.c");
-        assert!(!reviews.knows(&hash, now));
-        reviews.remember(hash, now);
-        assert!(reviews.knows(&hash, now + Duration::from_secs(59)));
-        assert!(!reviews.knows(&hash, now + REMEMBERED));
     }
 }

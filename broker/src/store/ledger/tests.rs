@@ -62,6 +62,14 @@ impl Store for Disk {
         self.outcome(Vec::new())
     }
 
+    fn pods_with_tokens<'a>(&'a self, _: &'a ProviderName, _: Timestamp) -> StoreFuture<'a, Vec<String>> {
+        self.outcome(Vec::new())
+    }
+
+    fn granted<'a>(&'a self, _: &'a PodName, _: Timestamp) -> StoreFuture<'a, Vec<DecisionRecord>> {
+        self.outcome(Vec::new())
+    }
+
     fn probe(&self) -> StoreFuture<'_, ()> {
         self.outcome(())
     }

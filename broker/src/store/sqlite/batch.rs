@@ -9,7 +9,7 @@ use symbolon_identity::Timestamp;
 
 use super::keys::{self, Noted};
 use super::rows::Rows;
-use crate::pins::Repin;
+use crate::pins::{PodGrant, Repin};
 use crate::record::DecisionRecord;
 use crate::store::{Conflict, Entry, Keep, NewRevocation, StoreError, Use, Verdict};
 
@@ -85,8 +85,9 @@ pub(super) async fn commit(
                 }
                 verdict((!is_changed).then_some(Conflict::EvidenceKeyMismatch))
             }
-            Entry::PodEnded { pod, revocation, record } => {
+            Entry::PodRevoked { pod, revocation, record } => {
                 super::pins::end(&mut transaction, &pod).await?;
+                super::pod_grants::end(&mut transaction, &pod).await?;
                 super::revocations::put(&mut transaction, revocation).await?;
                 rows.add_line(&record).map(|()| Verdict::Recorded)?
             }
@@ -109,6 +110,9 @@ async fn repinned(
     revocations: Vec<NewRevocation>,
 ) -> Result<bool, StoreError> {
     let is_changed = super::pins::change(transaction, repin).await?;
+    if is_changed {
+        super::pod_grants::end(transaction, &repin.pod).await?;
+    }
     for new in revocations.into_iter().filter(|_| is_changed) {
         super::revocations::put(transaction, new).await?;
     }
@@ -126,7 +130,7 @@ async fn put_decision(
     (mut record, keep): (DecisionRecord, Keep),
 ) -> Result<Verdict, StoreError> {
     let conflict = match uses {
-        Ok(uses) => take_all(transaction, with_end(uses, &record)).await?,
+        Ok(uses) => take_all(transaction, with_grant(uses, &record)).await?,
         Err(conflict) => Some(conflict),
     };
     let (verdict, is_kept) = match conflict {
@@ -143,10 +147,10 @@ async fn put_decision(
 }
 
 /// The same, where a pod's key is held for as long as the token that it gets.
-fn with_end(mut uses: Vec<Use>, record: &DecisionRecord) -> Vec<Use> {
+fn with_grant(mut uses: Vec<Use>, record: &DecisionRecord) -> Vec<Use> {
     for each in &mut uses {
-        if let Use::Pin { tokens_until, .. } = each {
-            *tokens_until = record.token.as_ref().map(|token| token.expires_at);
+        if let Use::Pin { grant, .. } = each {
+            *grant = PodGrant::of(record);
         }
     }
     uses
@@ -188,8 +192,12 @@ async fn take(connection: &mut SqliteConnection, what: Use) -> Result<Option<Con
             let key = key.to_string();
             (bind(connection, digest, &key, expires_at).await?, Conflict::EvidenceKeyMismatch)
         }
-        Use::Pin { pod, key, seen_at, tokens_until } => {
+        Use::Pin { pod, key, seen_at, grant } => {
+            let tokens_until = grant.as_ref().map(|grant| grant.until);
             let held = super::pins::hold(connection, &pod, key, (seen_at, tokens_until)).await?;
+            if let Some(grant) = grant.filter(|_| held) {
+                super::pod_grants::note(connection, &pod, &grant).await?;
+            }
             (held, Conflict::EvidenceKeyMismatch)
         }
         Use::Binding { digest, key: None, expires_at } => {

@@ -1,0 +1,84 @@
+//! What pods were granted and still have, in SQLite.
+//! Not here: asking about it again (`pins::changes`).
+
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
+use symbolon_identity::{ProviderName, Timestamp};
+
+use super::batch::seconds;
+use crate::pins::{PodGrant, PodName};
+use crate::record::DecisionRecord;
+use crate::store::StoreError;
+
+/// So many of one pod are looked at.
+const MOST: i64 = 512;
+
+/// Notes a grant; it takes the place of one that answered the same.
+pub(super) async fn note(
+    connection: &mut SqliteConnection,
+    pod: &PodName,
+    grant: &PodGrant,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO pod_grants (provider, pod, asked, decision, until) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(pod.provider.as_str())
+    .bind(pod.uid.as_str())
+    .bind(grant.asked.as_slice())
+    .bind(grant.decision.as_str())
+    .bind(seconds(grant.until))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The decisions behind what a pod still has.
+pub(super) async fn read(
+    readers: &SqlitePool,
+    pod: &PodName,
+    now: Timestamp,
+) -> Result<Vec<DecisionRecord>, StoreError> {
+    let texts: Vec<String> = sqlx::query_scalar(
+        "SELECT record FROM pod_grants JOIN decisions ON decisions.id = decision
+         WHERE provider = ? AND pod = ? AND until > ? LIMIT ?",
+    )
+    .bind(pod.provider.as_str())
+    .bind(pod.uid.as_str())
+    .bind(seconds(now))
+    .bind(MOST)
+    .fetch_all(readers)
+    .await?;
+    let row = |_| StoreError::Row { table: "decisions" };
+    texts.iter().map(|text| serde_json::from_str(text).map_err(row)).collect()
+}
+
+/// The pods of a provider that have something.
+pub(super) async fn holders(
+    readers: &SqlitePool,
+    provider: &ProviderName,
+    now: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let pods = sqlx::query_scalar("SELECT DISTINCT pod FROM pod_grants WHERE provider = ? AND until > ?");
+    Ok(pods.bind(provider.as_str()).bind(seconds(now)).fetch_all(readers).await?)
+}
+
+/// Forgets what a pod was granted: it is taken back.
+pub(super) async fn end(transaction: &mut Transaction<'_, Sqlite>, pod: &PodName) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM pod_grants WHERE provider = ? AND pod = ?")
+        .bind(pod.provider.as_str())
+        .bind(pod.uid.as_str())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// Forgets what has ended; returns how many.
+pub(super) async fn forget(connection: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
+    let done = sqlx::query(
+        "DELETE FROM pod_grants WHERE (provider, pod, asked) IN
+         (SELECT provider, pod, asked FROM pod_grants WHERE until < ? LIMIT 500)",
+    )
+    .bind(seconds(now))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
