@@ -103,7 +103,17 @@ impl GuardedClient {
 
     fn request(&self, method: Method, url: &Url, headers: HeaderMap) -> Result<RequestBuilder, ClientError> {
         self.check(url)?;
-        Ok(self.client.request(method, url.clone()).headers(headers))
+        Ok(self.client.request(method, self.spoken(url)?).headers(headers))
+    }
+
+    /// The URL as it is asked for. A service that has `https:` URLs for everybody else speaks no TLS on its Unix socket:
+    /// who may connect is a matter of the socket's permissions.
+    fn spoken(&self, url: &Url) -> Result<Url, ClientError> {
+        let mut spoken = url.clone();
+        if self.unix_socket && spoken.set_scheme("http").is_err() {
+            return Err(ClientError::UnsupportedScheme { scheme: url.scheme().to_owned() });
+        }
+        Ok(spoken)
     }
 
     /// Checks what can be checked before a name is resolved. The resolver checks the rest.

@@ -53,6 +53,19 @@ async fn the_peer_of_a_unix_socket_is_known_and_pinned() {
 }
 
 #[tokio::test]
+async fn a_service_with_https_urls_is_reached_by_its_socket_without_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("attest.sock");
+    let lifecycle = lifecycle();
+    let _connections = report(&path, &lifecycle);
+    let client = GuardedClient::builder().unix_socket(&path).build().unwrap();
+    for url in ["https://broker.example/", "https://broker.example:8443/a?b=c"] {
+        let answer = soon("an answer", client.get(&url.parse().unwrap(), HeaderMap::new())).await.unwrap();
+        assert_eq!(answer.body, "hello", "{url}");
+    }
+}
+
+#[tokio::test]
 async fn a_peer_that_has_ended_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let lifecycle = lifecycle();
