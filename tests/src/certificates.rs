@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -40,6 +41,21 @@ impl std::fmt::Debug for Authority {
 impl Default for Authority {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Pair {
+    /// A server that shows it, by HTTP/1.1.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
+    pub fn server(&self) -> ServerConfig {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let config = config.unwrap().with_no_client_auth();
+        config.with_single_cert(vec![self.der.clone()], key).unwrap()
     }
 }
 
@@ -93,16 +109,7 @@ impl Authority {
     /// If it cannot be made.
     #[must_use]
     pub fn client(&self, protocols: &[&str]) -> TlsClient {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        TlsClient { connector: TlsConnector::from(Arc::new(config)) }
+        TlsClient::trusting(self.issuer.pem().as_bytes(), protocols)
     }
 }
 
@@ -119,6 +126,26 @@ impl std::fmt::Debug for TlsClient {
 }
 
 impl TlsClient {
+    /// A client that trusts these authorities (PEM) only and offers these protocols.
+    ///
+    /// # Panics
+    /// If there is none in it.
+    #[must_use]
+    pub fn trusting(authorities: &[u8], protocols: &[&str]) -> Self {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(authorities) {
+            roots.add(certificate.unwrap()).unwrap();
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Self { connector: TlsConnector::from(Arc::new(config)) }
+    }
+
     /// Connects.
     ///
     /// # Errors

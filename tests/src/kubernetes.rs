@@ -4,6 +4,7 @@
 pub mod api;
 mod files;
 pub mod kubelet;
+pub mod mutator;
 pub mod objects;
 mod servers;
 

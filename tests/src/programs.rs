@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::certificates::Volume;
 use crate::http::{Call, Place};
 use crate::machine::{free_address, uid};
 use crate::process::{Process, wait_for};
@@ -145,6 +147,28 @@ impl Broker {
         let mut broker = Self { url, address, admin, folder, process };
         alive(&mut broker.process, admin).await;
         ready(admin).await;
+        broker
+    }
+
+    /// The same by TLS, with the certificate of a volume.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_tls(
+        volume: &Volume,
+        clients: &[(&str, &str)],
+        rest: &str,
+        more_policies: &str,
+    ) -> Self {
+        let mut broker = Self::start_clients(clients, rest, more_policies).await;
+        assert_eq!(broker.process.stop(Signal::TERM).await, Some(0));
+        let file = broker.folder.path().join("broker.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.replacen("issuer: http:", "issuer: https:", 1);
+        let text = text.replacen("listen: { ", &format!("listen: {{ tls: {}, ", volume.section()), 1);
+        fs::write(&file, text).unwrap();
+        broker.url = broker.url.replacen("http:", "https:", 1);
+        broker.restart().await;
         broker
     }
 

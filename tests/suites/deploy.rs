@@ -5,7 +5,7 @@ mod accepted;
 mod chart;
 mod docker;
 mod kubernetes;
-mod manifests;
+pub(crate) mod manifests;
 mod pages;
 
 use std::fs;

@@ -3,6 +3,7 @@
 
 mod attesting;
 mod enforcing;
+mod injected;
 mod kubelet;
 mod outages;
 mod pins;

@@ -13,14 +13,14 @@ pub(super) const SETS: [&str; 5] = ["default", "shop", "external-broker", "cert-
 
 /// The objects of one release.
 #[derive(Debug)]
-pub(super) struct Manifests {
-    pub(super) set: &'static str,
-    pub(super) objects: Vec<Value>,
+pub(crate) struct Manifests {
+    pub(crate) set: &'static str,
+    pub(crate) objects: Vec<Value>,
 }
 
 impl Manifests {
     /// Those that were rendered last from a set of values.
-    pub(super) fn rendered(set: &'static str) -> Self {
+    pub(crate) fn rendered(set: &'static str) -> Self {
         Self { set, objects: objects(&fs::read_to_string(rendered(set)).unwrap()) }
     }
 
@@ -28,12 +28,12 @@ impl Manifests {
         SETS.into_iter().map(Self::rendered).collect()
     }
 
-    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Value> {
+    pub(crate) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Value> {
         let kind = kind.to_owned();
         self.objects.iter().filter(move |object| object["kind"] == *kind)
     }
 
-    pub(super) fn find(&self, kind: &str, name: &str) -> Option<&Value> {
+    pub(crate) fn find(&self, kind: &str, name: &str) -> Option<&Value> {
         self.of_kind(kind).find(|object| object["metadata"]["name"] == name)
     }
 

@@ -7,14 +7,19 @@ use serde_json::{Value, json};
 use symbolon_e2e::http::Call;
 use symbolon_e2e::kubernetes::objects::unique;
 use symbolon_e2e::process::wait_for;
+use symbolon_e2e::programs::Broker;
 use tokio::time::Instant;
 
 use super::attesting::{Attesting, Pod, assert_refused, key};
 
 /// What is taken back, by the admin socket.
 pub(super) async fn revoked(attesting: &Attesting) -> Vec<String> {
-    let list =
-        Call::get("/v1/revocations").send(attesting.broker.admin_socket().as_path()).await.unwrap().json();
+    revoked_at(&attesting.broker).await
+}
+
+/// The same of any broker.
+pub(super) async fn revoked_at(broker: &Broker) -> Vec<String> {
+    let list = Call::get("/v1/revocations").send(broker.admin_socket().as_path()).await.unwrap().json();
     let all = list["revocations"].as_array().cloned().unwrap_or_default();
     all.iter()
         .filter(|one| one["kind"] == "jkt")

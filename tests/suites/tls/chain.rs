@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use rustix::process::Signal;
 use serde_json::json;
 use symbolon_e2e::api::Api;
 use symbolon_e2e::certificates::{Authority, Volume};
@@ -25,15 +24,7 @@ async fn broker(authority: &Authority, volume: &Volume, ci: &TestIssuer) -> Brok
     let policy = "@id(\"ci-orders\") permit (principal, action == Symbolon::Action::\"issue\", resource == Symbolon::Resource::\"orders\")\n\
                   when { context.key_bound && principal.provider == \"ci\" };\n";
     let jwks = TestIssuer::new("client").jwks().to_string();
-    let mut broker = Broker::start_clients(&[("client", &jwks)], &rest, policy).await;
-    assert_eq!(broker.process.stop(Signal::TERM).await, Some(0));
-    let file = broker.folder.path().join("broker.yaml");
-    let text = fs::read_to_string(&file).unwrap();
-    let text = text.replacen("issuer: http:", "issuer: https:", 1);
-    let text = text.replacen("listen: { ", &format!("listen: {{ tls: {}, ", volume.section()), 1);
-    fs::write(&file, text).unwrap();
-    broker.url = broker.url.replacen("http:", "https:", 1);
-    broker.restart().await;
+    let broker = Broker::start_tls(volume, &[("client", &jwks)], &rest, policy).await;
     let metadata = Call::get("/.well-known/openid-configuration");
     let metadata = ask(authority, broker.address, metadata).await.unwrap();
     assert_eq!(metadata.text("token_endpoint"), format!("{}/oauth2/token", broker.url));
