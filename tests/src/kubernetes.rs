@@ -2,6 +2,7 @@
 //! Not here: nodes. No kubelet runs; pods are bound to made-up nodes, and `kubelet` plays one where it is needed.
 
 pub mod api;
+pub mod fault;
 mod files;
 pub mod kubelet;
 pub mod mutator;
@@ -191,6 +192,12 @@ impl Cluster {
     #[must_use]
     pub fn key_file(&self) -> PathBuf {
         self.files.path("accounts.pub")
+    }
+
+    /// The private key of its tokens, in PEM: what a thief of it could sign.
+    #[must_use]
+    pub fn private_key_file(&self) -> PathBuf {
+        self.files.path("accounts.key")
     }
 
     /// An administrator's configuration of kubectl and helm.

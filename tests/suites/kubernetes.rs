@@ -3,6 +3,8 @@
 
 mod attesting;
 mod enforcing;
+mod faulty;
+mod forged;
 mod injected;
 mod kubelet;
 mod outages;

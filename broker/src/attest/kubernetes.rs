@@ -4,6 +4,7 @@
 mod claims;
 mod cluster;
 mod confirm;
+mod events;
 mod mirror;
 mod pods;
 mod recent;

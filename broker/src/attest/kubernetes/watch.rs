@@ -3,25 +3,24 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
 use http::StatusCode;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{List, ListableResource, Metadata};
 use kube::api::{ListParams, WatchParams};
 use kube::core::{Request, WatchEvent};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::cluster::{Cluster, ClusterError};
+use super::events::Events;
 use super::mirror::{Change, Mirror};
 
 /// A watch is ended by the server after so many seconds; then everything up to its end is known.
 const WATCH_SECONDS: u32 = 4;
 /// A server that is silent for longer than that is not there.
-const SILENCE: Duration = Duration::from_secs(7);
+pub(super) const SILENCE: Duration = Duration::from_secs(7);
 const PAGE: u32 = 250;
 /// Between two attempts.
 const BACKOFF: [u64; 5] = [250, 500, 1000, 2000, 4000];
@@ -106,54 +105,38 @@ where
         let params = WatchParams { timeout: Some(WATCH_SECONDS), bookmarks: true, ..WatchParams::default() };
         let request = Request::new(self.path).watch(&params, &place);
         let request = request.map_err(|_| ClusterError::Garbage("the question"))?;
-        let client = self.cluster.client().await?;
-        let opened = timeout(SILENCE, client.request_events::<K>(request)).await;
-        let opened = opened.map_err(|_| ClusterError::TimedOut)?;
-        let mut events = match opened {
-            Ok(events) => pin!(events),
-            Err(error) => return expired(error).map(|()| None),
-        };
+        let Some(mut events) = Events::open(self.cluster, request).await? else { return Ok(None) };
         loop {
-            let event = timeout(SILENCE, events.try_next()).await.map_err(|_| ClusterError::TimedOut)?;
-            let object = match event {
-                Ok(Some(WatchEvent::Bookmark(bookmark))) => {
+            let object = match events.next::<K>().await? {
+                Some(WatchEvent::Bookmark(bookmark)) => {
                     place = bookmark.metadata.resource_version;
                     continue;
                 }
-                Ok(Some(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
+                Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
                     if let Some((key, object)) = (self.reduce)(&object) {
                         tell(self.mirror.put(key, object));
                     }
                     object
                 }
-                Ok(Some(WatchEvent::Deleted(object))) => {
+                Some(WatchEvent::Deleted(object)) => {
                     if let Some((key, _)) = (self.reduce)(&object) {
                         tell(self.mirror.remove(&key));
                     }
                     object
                 }
-                Ok(Some(WatchEvent::Error(status))) if status.code == StatusCode::GONE.as_u16() => {
+                Some(WatchEvent::Error(status)) if status.code == StatusCode::GONE.as_u16() => {
                     return Ok(None);
                 }
-                Ok(Some(WatchEvent::Error(_))) => return Err(ClusterError::Garbage("an error event")),
-                Ok(None) => {
+                Some(WatchEvent::Error(_)) => return Err(ClusterError::Garbage("an error event")),
+                None => {
                     self.mirror.hear(Instant::now());
                     return Ok(Some(place));
                 }
-                Err(error) => return expired(error).map(|()| None),
             };
             self.mirror.hear(Instant::now());
             if let Some(version) = &object.metadata().resource_version {
                 place.clone_from(version);
             }
         }
-    }
-}
-
-/// Whether the server has only forgotten the place that we are at.
-fn expired(error: kube::Error) -> Result<(), ClusterError> {
-    match error {
-        kube::Error::Api(status) if status.code == StatusCode::GONE.as_u16() => Ok(()),
-        error => Err(ClusterError::Away(crate::error_chain(&error))),
     }
 }
