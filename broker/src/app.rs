@@ -130,6 +130,10 @@ impl App {
 
         let foundation = Foundation::lay(&plan, &metrics, lifecycle, readiness).await?;
         foundation.announce(&addresses.issuer).await?;
+        let mut plan = plan;
+        if plan.tls.is_none() {
+            plan.tls = foundation.kept_certificate(&plan).await?;
+        }
         let service = Service::assemble(plan, &addresses.issuer, &foundation, &metrics)?;
         PolicyReload {
             policies: Arc::clone(&service.policies),

@@ -3,6 +3,7 @@
 
 mod clients;
 mod introspection;
+mod kept;
 mod keys;
 mod kubernetes;
 mod limits;
@@ -23,6 +24,7 @@ use symbolon_identity::{GroupName, IssuerUrl, LocalTimeName, TrustDomain};
 
 pub use clients::ClientConfig;
 pub use introspection::{ClientAuthentication, IntrospectionConfig};
+pub use kept::{KeptCertificateConfig, KeptConfig};
 pub use keys::{KeysConfig, SigningAlgorithm};
 pub use kubernetes::{ApiConfig, ApiServer, ClusterKeys, KubernetesConfig, Live};
 pub use limits::LimitsConfig;
@@ -46,6 +48,9 @@ pub struct Config {
     pub listen: ListenConfig,
     /// Where to remember.
     pub store: StoreConfig,
+    /// What is kept in objects of the cluster that the broker runs in: a sealing key and a certificate that it makes itself.
+    #[serde(default)]
+    pub kept: Option<KeptConfig>,
     /// How signing keys come and go.
     #[serde(default)]
     pub keys: KeysConfig,

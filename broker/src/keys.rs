@@ -22,7 +22,7 @@ pub(crate) use keeper::Keeper;
 pub(crate) use life::{KeyChange, KeyLife, KeyTurn, Phase, RevokedKey};
 pub(crate) use published::PublishedKeys;
 pub(crate) use schedule::Schedule;
-pub(crate) use seal::Seal;
+pub(crate) use seal::{Seal, SealError};
 pub(crate) use vault::{KeyError, Vault};
 
 /// The keys as requests see them: swapped whole, after the store has them.

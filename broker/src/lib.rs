@@ -13,6 +13,7 @@ mod groups;
 mod inquiry;
 mod inspect;
 mod issue;
+mod kept;
 mod keys;
 mod limits;
 mod metrics;

@@ -13,7 +13,7 @@ use symbolon_issuers::{Issuers, KeyPolicy};
 use symbolon_policies::LocalTimes;
 
 use crate::attest::{Blueprint, Surroundings};
-use crate::config::{Config, StoreConfig};
+use crate::config::Config;
 use crate::findings::Findings;
 use crate::groups::Groups;
 use crate::keys::{Schedule, Seal};
@@ -26,7 +26,8 @@ use crate::subject::ForeignPlan;
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) config: Config,
-    pub(crate) seal: Arc<Seal>,
+    /// None if it is kept in the cluster: only a start asks for it.
+    pub(crate) seal: Option<Arc<Seal>>,
     pub(crate) schedule: Schedule,
     pub(crate) blueprint: Blueprint,
     pub(crate) foreign: ForeignPlan,
@@ -84,7 +85,8 @@ impl Plan {
         let resources = Resources::build(&config.resources, findings);
         let schedule = Schedule::build(config, findings);
         check_the_rest(config, findings);
-        let seal = seal(&config.store, findings);
+        let seal = seal(config, findings);
+        check_kept(config, findings);
         let local_times = local_times(config, findings);
         let policies = policies(config, findings);
         let client = client(config, findings);
@@ -94,7 +96,7 @@ impl Plan {
         }
         Some(Self {
             config: config.clone(),
-            seal: Arc::new(seal?),
+            seal: seal?.map(Arc::new),
             schedule,
             blueprint,
             foreign,
@@ -159,10 +161,14 @@ fn is_plain(segment: &str) -> bool {
     !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(unreserved)
 }
 
-fn seal(store: &StoreConfig, findings: &mut Findings) -> Option<Seal> {
+/// The seal, if it is not kept elsewhere.
+#[expect(clippy::option_option, reason = "none, because it is wrong; or right, and kept elsewhere")]
+fn seal(config: &Config, findings: &mut Findings) -> Option<Option<Seal>> {
+    let store = &config.store;
     let (name, seal) = match (&store.sealing_key, &store.sealing_passphrase) {
         (Some(key), None) => ("sealing_key", Seal::from_key(key)),
         (None, Some(passphrase)) => ("sealing_passphrase", Seal::from_passphrase(passphrase)),
+        (None, None) if config.kept.is_some() => return Some(None),
         _ => {
             findings.add(
                 "store",
@@ -171,7 +177,54 @@ fn seal(store: &StoreConfig, findings: &mut Findings) -> Option<Seal> {
             return None;
         }
     };
-    seal.map_err(|error| findings.add(format!("store.{name}"), error)).ok()
+    seal.map(Some).map_err(|error| findings.add(format!("store.{name}"), error)).ok()
+}
+
+/// Names and times of what is kept.
+fn check_kept(config: &Config, findings: &mut Findings) {
+    let Some(kept) = &config.kept else { return };
+    let certificate = kept.certificate.as_ref();
+    let objects = [("namespace", Some(&kept.namespace)), ("secret", Some(&kept.secret))];
+    let told = ("certificate.config_map", certificate.map(|certificate| &certificate.config_map));
+    for (key, name) in objects.into_iter().chain([told]) {
+        if name.is_some_and(|name| !is_object_name(name)) {
+            findings.add(format!("kept.{key}"), "a name of Kubernetes: `a-z`, `0-9`, `-` and `.`");
+        }
+    }
+    let Some(certificate) = certificate else { return };
+    if config.listen.tls.is_some() {
+        findings.add("kept.certificate", "the public listener has a certificate already, by `listen.tls`");
+    }
+    if config.issuer.is_plaintext() {
+        findings
+            .add("issuer", "it is `http:`, but with `kept.certificate` nobody can ask for anything there");
+    }
+    if certificate.names.is_empty() {
+        findings.add("kept.certificate.names", "a certificate for no name helps nobody");
+    }
+    let (authority, leaf) =
+        (certificate.authority_lifetime.as_duration(), certificate.certificate_lifetime.as_duration());
+    if leaf.as_secs() < 3 || authority < leaf.saturating_mul(3) {
+        findings.add(
+            "kept.certificate.authority_lifetime",
+            "at least three times `certificate_lifetime`, which is at least 3 seconds",
+        );
+    }
+    if certificate.settle.as_duration().saturating_mul(3) > authority {
+        findings.add(
+            "kept.certificate.settle",
+            "a new authority has to settle within a third of `authority_lifetime`",
+        );
+    }
+    if certificate.interval.as_duration().is_zero() {
+        findings.add("kept.certificate.interval", "longer than nothing");
+    }
+}
+
+/// A name that can stand in a path of the API.
+fn is_object_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    (1..=253).contains(&text.len()) && text.bytes().all(plain) && !text.contains("..")
 }
 
 fn local_times(config: &Config, findings: &mut Findings) -> Option<LocalTimes> {

@@ -6,6 +6,7 @@ mod enforcing;
 mod faulty;
 mod forged;
 mod injected;
+mod kept;
 mod kubelet;
 mod outages;
 mod pins;

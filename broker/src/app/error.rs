@@ -10,6 +10,7 @@ use symbolon_identity::IdentityError;
 use symbolon_issuers::SetupError;
 
 use crate::attest::BlueprintError;
+use crate::kept::KeptError;
 use crate::keys::KeyError;
 use crate::store::{LedgerError, StoreError};
 
@@ -30,6 +31,10 @@ pub(super) enum Cause {
     Store(#[from] StoreError),
     #[error("the signing keys cannot be had")]
     Keys(#[from] KeyError),
+    #[error("what is kept in the cluster cannot be had")]
+    Kept(#[from] KeptError),
+    #[error("nothing says what seals the signing keys")]
+    NoSeal,
     #[error("the start cannot be put on record")]
     Ledger(#[from] LedgerError),
     #[error("the folder for issuers' keys `{path}` cannot be made")]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use symbolon_audit::{Event, Outcome, Record, RefusalCounters, Repeats};
 use symbolon_daemon::{Clock, Lifecycle, Readiness, SystemClock};
 use symbolon_http::client::GuardedClient;
+use symbolon_http::tls::ServerTls;
 use symbolon_identity::{IssuerUrl, Timestamp};
 use symbolon_issuers::{IssuerSettings, Issuers, KeyPolicy, SetupError};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,8 @@ use super::error::{Cause, StartError};
 use crate::attest::Attestors;
 use crate::audit::Audit;
 use crate::config::StoreConfig;
-use crate::keys::{Keeper, KeyDesk, SigningRing, Vault};
+use crate::kept::{Certificate, Kept};
+use crate::keys::{Keeper, KeyDesk, Seal, SigningRing, Vault};
 use crate::metrics::TokenMetrics;
 use crate::own_tokens::OwnTokens;
 use crate::pins::{Following, Pins};
@@ -68,7 +70,7 @@ impl Foundation {
         let revocations = Arc::new(Revocations::open(&*store, now).await?);
         let keeper = Keeper::open(
             Arc::clone(&store),
-            Vault::new(Arc::clone(&plan.seal)),
+            Vault::new(seal(plan, &*store).await?),
             plan.schedule.clone(),
             Arc::clone(&clock),
             metrics.keys.clone(),
@@ -160,8 +162,31 @@ impl Foundation {
         }
     }
 
+    /// A certificate that is kept in the cluster, if there is to be one; it is renewed from now on.
+    pub(super) async fn kept_certificate(&self, plan: &Plan) -> Result<Option<ServerTls>, StartError> {
+        let Some(kept) = &plan.config.kept else { return Ok(None) };
+        let Some(config) = &kept.certificate else { return Ok(None) };
+        let opened =
+            Certificate::open(Kept::new(kept.clone()), config.clone(), Arc::clone(&self.clock)).await?;
+        let tls = opened.tls();
+        self.lifecycle.spawn_background("certificate", opened.run(self.lifecycle.clone()));
+        Ok(Some(tls))
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp::from_secs_saturating(self.clock.unix_seconds())
+    }
+}
+
+/// What seals the signing keys: as the configuration says, or as it is kept in the cluster.
+async fn seal(plan: &Plan, store: &dyn Store) -> Result<Arc<Seal>, StartError> {
+    match (&plan.seal, &plan.config.kept) {
+        (Some(seal), _) => Ok(Arc::clone(seal)),
+        (None, Some(config)) => {
+            let is_sealed = !store.keys().await?.is_empty();
+            Ok(Arc::new(Kept::new(config.clone()).seal(is_sealed).await?))
+        }
+        (None, None) => Err(Cause::NoSeal.into()),
     }
 }
 

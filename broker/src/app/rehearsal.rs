@@ -20,7 +20,9 @@ pub(super) async fn rehearse(plan: Plan) -> Result<(), StartError> {
     if path.exists()
         && let Some(store) = SqliteStore::inspect(path).await?
     {
-        Vault::new(Arc::clone(&plan.seal)).try_all(&store).await?;
+        if let Some(seal) = &plan.seal {
+            Vault::new(Arc::clone(seal)).try_all(&store).await?;
+        }
         Revocations::open(&store, now).await?;
     }
     let Plan { config, blueprint, foreign, resources, client, .. } = plan;

@@ -1,12 +1,9 @@
 //! The webhook's certificate: by whom it is signed, when it is renewed, and who is told.
 //! Not TLS itself, which is `symbolon_http`'s.
 
-mod authority;
 mod bundle;
 mod files;
 mod keeper;
-mod stored;
 
-pub(crate) use authority::{Authority, IssueError, Leaf};
 pub(crate) use files::Files;
 pub(crate) use keeper::Keeper;

@@ -17,7 +17,7 @@ mod webhook;
 pub use broker::{BrokerConfig, EvidenceConfig};
 pub use sidecar::{Native, PullPolicy, SidecarConfig};
 pub use upstream::{AppAuthorization, UpstreamConfig};
-pub use webhook::{ApiConfig, FilesConfig, SelfConfig, TlsConfig, TlsMode, WebhookConfig};
+pub use webhook::{FilesConfig, SelfConfig, TlsConfig, TlsMode, WebhookConfig};
 
 /// The injector's configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -13,8 +13,8 @@ use symbolon_http::Body;
 use symbolon_http::admin::Admin;
 use symbolon_http::server::{Bind, BindError, Limits, Server, ServerMetrics};
 use symbolon_http::tls::{ServerTls, TlsError};
+use symbolon_kept::ApiServer;
 
-use crate::api::ApiServer;
 use crate::certificates::{Files, Keeper};
 use crate::config::Native;
 use crate::metrics::Metrics;

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod admission_policy;
-mod api;
 mod certificates;
 pub mod cli;
 pub mod config;

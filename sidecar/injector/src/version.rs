@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use symbolon_daemon::BlockReady;
+use symbolon_kept::ApiServer;
 
-use crate::api::ApiServer;
 use crate::metrics::Metrics;
 
 /// Generally available, and known to every kubelet that may still be in such a cluster.

@@ -15,6 +15,7 @@ const COMMON: &[&str] = &[
     "identity",
     "issuers",
     "jws",
+    "kept",
     "program",
     "proof",
     "token",
@@ -40,6 +41,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("token", &["identity", "jws", "proof"]),
     // A certificate is read like other secrets in files, and followed like other configuration.
     ("http", &["config", "daemon"]),
+    // What programs keep in their cluster: the broker and the injector.
+    ("kept", &["http"]),
     // The caller's side of the token endpoint, which sidecar and gateway share.
     ("token-endpoint", &["identity", "jws", "proof", "evidence", "wire", "http"]),
     ("issuers", &["identity", "jws", "token", "wire", "http"]),
@@ -61,7 +64,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // Not the sidecar that it injects: it writes that one's configuration, and links none of it.
-    ("injector", &["identity", "http", "config", "daemon", "program"]),
+    ("injector", &["identity", "http", "config", "daemon", "program", "kept"]),
     ("gateway-verifier", &["*"]),
     // No program: it talks to them over their sockets and files.
     (

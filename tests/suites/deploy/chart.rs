@@ -72,14 +72,16 @@ fn rights_are_these_and_no_more() {
         rules.chain(bindings).collect()
     };
     let pods = json!({"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]});
-    let secret = json!({
-        "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["symbolon-injector-tls"], "verbs": ["get", "update"],
-    });
+    let own = |kind: &str, name: &str| json!({"apiGroups": [""], "resources": [kind], "resourceNames": [name], "verbs": ["get", "update"]});
+    let secret = own("secrets", "symbolon-injector-tls");
+    let (kept, told) = (own("secrets", "symbolon-broker-kept"), own("configmaps", "symbolon-broker-ca"));
     let webhook = json!({
         "apiGroups": ["admissionregistration.k8s.io"], "resources": ["mutatingwebhookconfigurations"],
         "resourceNames": ["symbolon-injector"], "verbs": ["get", "patch"],
     });
-    let expected = BTreeSet::from([
+    let mut expected = BTreeSet::from([
+        format!("Role symbolon-broker: {kept}"),
+        format!("Role symbolon-broker: {told}"),
         format!("ClusterRole symbolon-broker: {pods}"),
         format!("ClusterRole symbolon-injector: {webhook}"),
         format!("Role symbolon-injector: {secret}"),
@@ -88,9 +90,9 @@ fn rights_are_these_and_no_more() {
         "symbolon-broker -> system:service-account-issuer-discovery".to_owned(),
         "symbolon-injector -> symbolon-injector".to_owned(),
     ]);
-    for set in ["default", "shop"] {
-        assert_eq!(found(set), expected, "{set}");
-    }
+    assert_eq!(found("default"), expected);
+    expected.remove(&format!("Role symbolon-broker: {told}"));
+    assert_eq!(found("shop"), expected, "somebody else keeps the broker's certificate");
     assert_eq!(found("external-broker"), BTreeSet::new(), "somebody else keeps the certificate");
     assert!(found("cert-manager").iter().all(|right| !right.contains("injector")), "cert-manager does it");
 }

@@ -11,7 +11,10 @@
 {{- end }}
 
 {{- define "symbolon.broker.tlsMode" -}}
-{{- $mode := default (ternary "certManager" "secret" .Values.certManager.enabled) .Values.broker.tls.mode }}
+{{- $mode := default (ternary "certManager" (ternary "secret" "self" (ne .Values.broker.tls.existingSecret "")) .Values.certManager.enabled) .Values.broker.tls.mode }}
+{{- if and (eq $mode "self") .Values.broker.caBundle }}
+{{- fail "broker.caBundle: with broker.tls.mode=self the broker itself says who vouches for it" }}
+{{- end }}
 {{- if and (eq $mode "certManager") (not .Values.certManager.enabled) }}
 {{- fail "broker.tls.mode: certManager goes with certManager.enabled=true" }}
 {{- end }}
@@ -26,13 +29,35 @@
 {{- end }}
 
 {{- define "symbolon.broker.sealingSecret" -}}
-{{- default (printf "%s-sealing-key" (include "symbolon.fullname" .)) .Values.broker.sealingKey.existingSecret }}
+{{- .Values.broker.sealingKey.existingSecret }}
+{{- end }}
+
+{{/* What the broker keeps itself: its sealing key, its authority. */}}
+{{- define "symbolon.broker.keepsKey" -}}
+{{- if not (include "symbolon.broker.sealingSecret" .) }}true{{ end }}
+{{- end }}
+
+{{- define "symbolon.broker.keepsCertificate" -}}
+{{- if eq (include "symbolon.broker.tlsMode" .) "self" }}true{{ end }}
+{{- end }}
+
+{{- define "symbolon.broker.keptSecret" -}}
+{{- printf "%s-broker-kept" (include "symbolon.fullname" .) }}
+{{- end }}
+
+{{/* The names that its certificate is for. */}}
+{{- define "symbolon.broker.names" -}}
+{{- $service := printf "%s-broker.%s.svc" (include "symbolon.fullname" .) .Release.Namespace }}
+{{- $names := list $service (printf "%s.%s" $service .Values.clusterDomain) }}
+{{- with .Values.broker.url }}{{ $names = append $names (urlParse .).hostname }}{{ end }}
+{{- toJson (uniq $names) }}
 {{- end }}
 
 {{/* Where the certificates come from that vouch for the broker: configMap, secret, or nothing (the public ones). */}}
 {{- define "symbolon.broker.caFrom" -}}
 {{- if .Values.broker.publicCa }}
 {{- else if .Values.broker.caBundle }}configMap
+{{- else if and .Values.broker.enabled (include "symbolon.broker.keepsCertificate" .) }}kept
 {{- else if and .Values.broker.enabled (ne (include "symbolon.broker.tlsMode" .) "external") }}secret
 {{- end }}
 {{- end }}
@@ -43,6 +68,12 @@
 - name: broker-ca
   configMap:
     name: {{ include "symbolon.fullname" . }}-broker-ca
+{{- else if eq $from "kept" -}}
+# The broker writes it; until then, who mounts it waits.
+- name: broker-ca
+  configMap:
+    name: {{ include "symbolon.fullname" . }}-broker-ca
+    items: [{ key: ca.crt, path: ca.crt }]
 {{- else if eq $from "secret" -}}
 # The certificate only: the key beside it is the broker's.
 - name: broker-ca
@@ -71,10 +102,13 @@
 {{- $listen := dict "public" (printf "%s:8700" .Values.bindAddress) "admin" (printf "%s:8701" .Values.bindAddress) "admin_socket" "/run/symbolon/admin.sock" }}
 {{- if eq $tls "external" }}
 {{- with .Values.broker.tls.trustedProxies }}{{ $_ := set $listen "trusted_proxies" . }}{{ end }}
-{{- else }}
+{{- else if ne $tls "self" }}
 {{- $_ := set $listen "tls" (dict "certificate_file" "/etc/symbolon/tls/tls.crt" "key_file" "/etc/symbolon/tls/tls.key") }}
 {{- end }}
-{{- $store := dict "sqlite" "/var/lib/symbolon/broker.db" "sealing_key" (printf "${file:/etc/symbolon/sealing/%s}" .Values.broker.sealingKey.key) }}
+{{- $store := dict "sqlite" "/var/lib/symbolon/broker.db" }}
+{{- if not (include "symbolon.broker.keepsKey" .) }}
+{{- $_ := set $store "sealing_key" (printf "${file:/etc/symbolon/sealing/%s}" .Values.broker.sealingKey.key) }}
+{{- end }}
 {{- $kubernetes := dict "issuer" .Values.cluster.issuer "api" "in_cluster" "keys" .Values.cluster.keys "live" .Values.cluster.live }}
 {{- with .Values.broker.audience }}{{ $_ := set $kubernetes "audience" . }}{{ end }}
 {{- $provider := dict "name" .Values.cluster.name "kubernetes" $kubernetes "workload" "\"k8s/ns/\" + attested.namespace + \"/sa/\" + attested.service_account" }}
@@ -93,5 +127,12 @@
   "resources" .Values.broker.tokenResources
   "policies" "/etc/symbolon/policies"
   "log" (dict "format" "json" "level" "info") }}
+{{- if or (include "symbolon.broker.keepsKey" .) (include "symbolon.broker.keepsCertificate" .) }}
+{{- $kept := dict "namespace" .Release.Namespace "secret" (include "symbolon.broker.keptSecret" .) }}
+{{- if include "symbolon.broker.keepsCertificate" . }}
+{{- $_ := set $kept "certificate" (dict "config_map" (printf "%s-broker-ca" (include "symbolon.fullname" .)) "names" (fromJsonArray (include "symbolon.broker.names" .))) }}
+{{- end }}
+{{- $_ := set $config "kept" $kept }}
+{{- end }}
 {{- toYaml (mergeOverwrite $config (deepCopy .Values.broker.config)) }}
 {{- end }}

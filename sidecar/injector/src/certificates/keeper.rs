@@ -4,19 +4,20 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use symbolon_daemon::{BlockReady, Clock, Lifecycle};
 use symbolon_http::tls::{ServerTls, TlsError};
+use symbolon_kept::{ApiError, ApiServer, Authority, IssueError, Leaf, Seen};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::bundle::{self, Seen};
-use super::{Authority, IssueError, Leaf, stored};
-use crate::api::{ApiError, ApiServer};
+use super::bundle;
 use crate::config::SelfConfig;
 use crate::metrics::Metrics;
 
 /// How often in a row somebody else may be faster before we wait for the next look.
 const ATTEMPTS: usize = 5;
+/// What our authorities are called.
+const OWNER: &str = "Symbolon injector";
 
 /// Keeps the webhook's certificate, its authority and the `caBundle` in step.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Keeper {
         metrics: Metrics,
     ) -> Result<Self, KeepError> {
         let now = clock.unix_seconds();
-        let nobody = Authority::make(now, config.certificate_lifetime.as_duration())?;
+        let nobody = Authority::make(OWNER, now, config.certificate_lifetime.as_duration())?;
         let leaf = nobody.issue(&names(&config), now, config.certificate_lifetime.as_duration())?;
         let tls = ServerTls::from_pem(leaf.certificate.as_bytes(), leaf.key.expose_secret().as_bytes())?;
         let (known, seen) = (Vec::new(), Seen::default());
@@ -130,9 +131,11 @@ impl Keeper {
         let now = self.clock.unix_seconds();
         let configuration = self.api.get(&configuration_at).await?;
         let mut secret = self.api.get(&secret_at).await?;
-        let mut authorities = stored::read(&secret);
-        if let Some(due) = stored::due(&authorities, now, self.config.authority_lifetime.as_duration())? {
-            stored::write(&mut secret, &due);
+        let mut authorities = symbolon_kept::read(&secret);
+        if let Some(due) =
+            symbolon_kept::due(OWNER, &authorities, now, self.config.authority_lifetime.as_duration())?
+        {
+            symbolon_kept::write(&mut secret, &due);
             self.api.put(&secret_at, &secret).await?;
             tracing::info!(
                 event.name = "certificates.authorities",
@@ -144,7 +147,8 @@ impl Keeper {
         let changes = bundle::changes(&configuration, &authorities);
         if !changes.is_empty() {
             let version = configuration.pointer("/metadata/resourceVersion").and_then(Value::as_str);
-            self.api.patch(&configuration_at, version.ok_or(KeepError::NoVersion)?, &changes).await?;
+            let operations: Vec<Value> = changes.iter().map(|operation| json!(operation)).collect();
+            self.api.patch(&configuration_at, version.ok_or(KeepError::NoVersion)?, &operations).await?;
             tracing::info!(
                 event.name = "certificates.published",
                 webhooks = changes.len(),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use symbolon_config::HumanDuration;
-use url::Url;
+use symbolon_kept::ApiConfig;
 
 /// The admission webhook.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -83,19 +83,6 @@ pub struct FilesConfig {
     pub key: PathBuf,
 }
 
-/// How the API server is reached. The defaults are right inside a pod.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ApiConfig {
-    /// Its URL.
-    #[schemars(with = "String")]
-    pub server: Url,
-    /// The only certificate authorities (PEM) that may vouch for it.
-    pub ca_file: PathBuf,
-    /// Our bearer token, read again for each request.
-    pub token_file: PathBuf,
-}
-
 impl Default for WebhookConfig {
     fn default() -> Self {
         Self {
@@ -120,27 +107,5 @@ impl Default for SelfConfig {
             settle: HumanDuration::from_secs(60),
             interval: HumanDuration::from_secs(60),
         }
-    }
-}
-
-impl Default for ApiConfig {
-    fn default() -> Self {
-        let account = PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount");
-        Self { server: in_cluster(), ca_file: account.join("ca.crt"), token_file: account.join("token") }
-    }
-}
-
-#[expect(clippy::expect_used, reason = "the text is a constant, and a test reads it")]
-fn in_cluster() -> Url {
-    Url::parse("https://kubernetes.default.svc").expect("a URL")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn inside_a_pod_nothing_needs_to_be_said() {
-        assert_eq!(ApiConfig::default().server.as_str(), "https://kubernetes.default.svc/");
     }
 }

@@ -67,12 +67,17 @@ async fn accounts_can_do_their_work_and_nothing_beside_it() {
         ("broker", "list", "nodes", None, true),
         ("broker", "get", "/openid/v1/jwks", None, true),
         ("broker", "get", "secrets", Some(NAMESPACE), false),
+        ("broker", "get", "secrets/symbolon-broker-kept", Some(NAMESPACE), true),
+        ("broker", "update", "secrets/symbolon-broker-kept", Some(NAMESPACE), true),
+        ("broker", "update", "configmaps/symbolon-broker-ca", Some(NAMESPACE), true),
+        ("broker", "update", "configmaps/symbolon-broker-policies", Some(NAMESPACE), false),
+        ("broker", "get", "secrets/symbolon-injector-tls", Some(NAMESPACE), false),
         ("broker", "create", "pods", Some(NAMESPACE), false),
         ("broker", "update", "pods/status", Some("shop"), false),
         ("broker", "create", "serviceaccounts/token", Some(NAMESPACE), false),
         ("injector", "get", "secrets/symbolon-injector-tls", Some(NAMESPACE), true),
         ("injector", "update", "secrets/symbolon-injector-tls", Some(NAMESPACE), true),
-        ("injector", "get", "secrets/symbolon-sealing-key", Some(NAMESPACE), false),
+        ("injector", "get", "secrets/symbolon-broker-kept", Some(NAMESPACE), false),
         ("injector", "list", "secrets", Some(NAMESPACE), false),
         ("injector", "get", "secrets/symbolon-injector-tls", Some("shop"), false),
         ("injector", "patch", "mutatingwebhookconfigurations/symbolon-injector", None, true),
@@ -292,7 +297,7 @@ async fn an_upgrade_keeps_what_the_injector_has_written() {
         text(&run.stdout)
     };
     let notes = helm("install", &[]).await;
-    for word in ["Outage budget", "2 min 30 s", "symbolon-sealing-key", "symbolon-broker-tls"] {
+    for word in ["Outage budget", "2 min 30 s", "symbolon-broker-kept", "Keep a copy"] {
         assert!(notes.contains(word), "{notes}");
     }
     let secret = format!("/api/v1/namespaces/{NAMESPACE}/secrets/symbolon-injector-tls");

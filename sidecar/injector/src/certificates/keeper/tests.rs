@@ -13,7 +13,7 @@ use symbolon_http::Body;
 use symbolon_http::server::{Bind, Server};
 
 use super::*;
-use crate::config::ApiConfig;
+use symbolon_kept::ApiConfig;
 
 const START: u64 = 1_800_000_000;
 
@@ -265,7 +265,7 @@ async fn a_bundle_that_somebody_emptied_and_a_secret_with_garbage_are_mended() {
 
 #[test]
 fn a_certificate_never_outlives_its_authority() {
-    let authority = Authority::make(START, Duration::from_secs(100)).unwrap();
+    let authority = Authority::make(OWNER, START, Duration::from_secs(100)).unwrap();
     let names = ["symbolon-injector.symbolon-system.svc".to_owned(), "127.0.0.1".to_owned()];
     let leaf = authority.issue(&names, START + 50, Duration::from_secs(90)).unwrap();
     assert_eq!(leaf.ends, START + 100);

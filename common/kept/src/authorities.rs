@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Authority, IssueError};
+use crate::{Authority, IssueError};
 
 /// The one key of the Secret's data.
 const KEY: &str = "authorities.json";
@@ -23,7 +23,8 @@ struct Stored {
 }
 
 /// The authorities in a Secret, oldest first. What is not ours to read counts as nothing: it is written over.
-pub(super) fn read(secret: &Value) -> Vec<Authority> {
+#[must_use]
+pub fn read(secret: &Value) -> Vec<Authority> {
     let encoded = secret.pointer("/data/authorities.json").and_then(Value::as_str).unwrap_or_default();
     let decoded = STANDARD.decode(encoded).unwrap_or_default();
     if decoded.is_empty() {
@@ -48,7 +49,7 @@ pub(super) fn read(secret: &Value) -> Vec<Authority> {
 }
 
 /// Puts the authorities into a Secret, which keeps its version and all else.
-pub(super) fn write(secret: &mut Value, authorities: &[Authority]) {
+pub fn write(secret: &mut Value, authorities: &[Authority]) {
     let stored = authorities.iter().map(|authority| Stored {
         certificate: authority.certificate.clone(),
         key: authority.key.expose_secret().to_owned(),
@@ -66,7 +67,11 @@ pub(super) fn write(secret: &mut Value, authorities: &[Authority]) {
 /// Which authorities there should be: none that has ended, and a new one before the newest ends. `None` if they are right.
 ///
 /// An old one stays until it ends, not until it is replaced: a replica that cannot reach the API server goes on with it.
-pub(super) fn due(
+///
+/// # Errors
+/// [`IssueError`].
+pub fn due(
+    name: &str,
     authorities: &[Authority],
     now: u64,
     lifetime: Duration,
@@ -74,8 +79,14 @@ pub(super) fn due(
     let mut kept: Vec<Authority> =
         authorities.iter().filter(|authority| now < authority.ends).cloned().collect();
     if kept.last().is_none_or(|newest| now >= newest.succeeded()) {
-        kept.push(Authority::make(now, lifetime)?);
+        kept.push(Authority::make(name, now, lifetime)?);
         return Ok(Some(kept));
     }
     Ok((kept.len() != authorities.len()).then_some(kept))
+}
+
+/// The certificates of all of them, PEM: for whoever has to believe what any of them signed.
+#[must_use]
+pub fn bundle(authorities: &[Authority]) -> String {
+    authorities.iter().map(|authority| authority.certificate.as_str()).collect()
 }

@@ -1,4 +1,4 @@
-//! An authority of our own: one ES256 key that signs nothing but this webhook's certificates.
+//! An authority of our own: one ES256 key that signs nothing but one program's certificates.
 //! Each replica makes its certificate itself and in memory; only authorities are shared.
 
 use std::time::Duration;
@@ -14,43 +14,46 @@ const BACKDATED: u64 = 300;
 
 /// An authority.
 #[derive(Clone, Debug)]
-pub(crate) struct Authority {
+pub struct Authority {
     /// Its certificate, PEM.
-    pub(crate) certificate: String,
+    pub certificate: String,
     /// Its key, PEM.
-    pub(crate) key: SecretString,
+    pub key: SecretString,
     /// When it was made, in seconds since the epoch.
-    pub(crate) made: u64,
+    pub made: u64,
     /// When it ends.
-    pub(crate) ends: u64,
+    pub ends: u64,
 }
 
-/// A certificate for the webhook.
+/// A certificate for a program.
 #[derive(Debug)]
-pub(crate) struct Leaf {
+pub struct Leaf {
     /// Itself, PEM.
-    pub(crate) certificate: String,
+    pub certificate: String,
     /// Its key, PEM.
-    pub(crate) key: SecretString,
+    pub key: SecretString,
     /// When to make the next one.
-    pub(crate) renewed: u64,
+    pub renewed: u64,
     /// When it ends.
-    pub(crate) ends: u64,
+    pub ends: u64,
 }
 
 /// A certificate that could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make a certificate")]
-pub(crate) struct IssueError(#[from] rcgen::Error);
+pub struct IssueError(#[from] rcgen::Error);
 
 impl Authority {
-    /// A new one that is valid from now on.
-    pub(crate) fn make(now: u64, lifetime: Duration) -> Result<Self, IssueError> {
+    /// A new one of this name that is valid from now on.
+    ///
+    /// # Errors
+    /// [`IssueError`].
+    pub fn make(name: &str, now: u64, lifetime: Duration) -> Result<Self, IssueError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let ends = now.saturating_add(lifetime.as_secs());
         let mut params = valid(CertificateParams::default(), now, ends);
         // Each has a name of its own, so that a verifier with two in its bundle tries the right one.
-        params.distinguished_name = named(&format!("Symbolon injector, made {now}"));
+        params.distinguished_name = named(&format!("{name}, made {now}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let certificate = params.self_signed(&key)?.pem();
@@ -58,13 +61,16 @@ impl Authority {
     }
 
     /// Signs a certificate for these names.
-    pub(crate) fn issue(&self, names: &[String], now: u64, lifetime: Duration) -> Result<Leaf, IssueError> {
+    ///
+    /// # Errors
+    /// [`IssueError`].
+    pub fn issue(&self, names: &[String], now: u64, lifetime: Duration) -> Result<Leaf, IssueError> {
         let issuer =
             Issuer::from_ca_cert_pem(&self.certificate, KeyPair::from_pem(self.key.expose_secret())?)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let ends = now.saturating_add(lifetime.as_secs()).min(self.ends);
         let mut params = valid(CertificateParams::new(names)?, now, ends);
-        params.distinguished_name = named("Symbolon injector");
+        params.distinguished_name = named("Symbolon");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
@@ -74,7 +80,8 @@ impl Authority {
     }
 
     /// When the next authority is made.
-    pub(crate) const fn succeeded(&self) -> u64 {
+    #[must_use]
+    pub const fn succeeded(&self) -> u64 {
         two_thirds(self.made, self.ends)
     }
 }
