@@ -37,8 +37,8 @@ use crate::reload::PolicyReload;
 use crate::revoke::Allowance;
 use crate::routes::door::Door;
 use crate::routes::{
-    self, Decisions, InspectRoutes, KeysRoute, Metadata, Operators, OwnDecisions, Public, RevocationRoutes,
-    StatusParts, StatusRoute, TokenRoute, token_endpoint,
+    self, Decisions, EvidenceRoute, InspectRoutes, KeysRoute, Metadata, Operators, OwnDecisions, Public,
+    RevocationRoutes, StatusParts, StatusRoute, TokenRoute, token_endpoint,
 };
 use crate::store::LedgerMetrics;
 use crate::subject::{ForeignSurroundings, Subjects};
@@ -300,6 +300,7 @@ impl Service {
     ) {
         let Self { public: served, policies, clients, tls } = self;
         let token = Arc::clone(&served.token);
+        let attestors = Arc::clone(&token.service.attestors);
         let router = routes::public(served);
         serving.server("public", public).tls(tls).serve(router.clone(), serving.lifecycle);
         if let Some(attest) = attest {
@@ -321,10 +322,12 @@ impl Service {
             });
             let unrecorded = Arc::clone(&foundation.unrecorded);
             let desk = foundation.key_desk.clone();
+            let clock = Arc::clone(&foundation.clock);
             let router = routes::admin(
                 Arc::new(Decisions { store, unrecorded, policies, operators }),
                 revocations,
                 Arc::new(KeysRoute { desk, operators }),
+                Arc::new(EvidenceRoute::new(attestors, operators, clock)),
             );
             serving.server("admin_socket", admin_api).serve(router, serving.lifecycle);
         }

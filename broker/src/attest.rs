@@ -2,6 +2,7 @@
 //! Not here: what the workload may do. An [`Attested`] is made in this module tree and nowhere else.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod appraise;
 mod attested;
 mod blueprint;
 mod clients;
@@ -16,13 +17,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use symbolon_http::server::ConnectionInfo;
-use symbolon_identity::{ProviderName, Timestamp};
+use symbolon_identity::{Audience, ProviderName, Timestamp};
 use symbolon_issuers::Issuer;
 
 use crate::grants::{Assertion, Credential, PresentedClient};
 use crate::proofs::ProvedKey;
 use crate::refusal::Refusal;
 
+pub(crate) use appraise::{Appraised, Considered, Verdict};
 pub(crate) use attested::{Attested, Method, language};
 pub(crate) use blueprint::{Blueprint, BlueprintError, Surroundings};
 pub(crate) use kubernetes::{ClusterError, Confirmer, PodError, PodEvent, PodNow};
@@ -66,8 +68,22 @@ pub(crate) trait Attestor: Debug + Send + Sync {
         None
     }
 
+    /// What it takes, in words for operators.
+    fn wants(&self) -> Wanted<'_>;
+
     /// Checks the evidence.
     fn attest<'a>(&'a self, evidence: Evidence<'a>, now: Timestamp) -> AttestFuture<'a>;
+}
+
+/// What an attestor takes.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted<'a> {
+    /// By which method it attests.
+    pub(crate) method: Method,
+    /// The issuer of its tokens, if it is one.
+    pub(crate) issuer: Option<&'a Issuer>,
+    /// Whom its tokens are addressed to: exactly one of these.
+    pub(crate) audiences: Vec<&'a Audience>,
 }
 
 /// What a caller brings to be attested.
@@ -107,11 +123,7 @@ impl Attestors {
     ) -> Result<Attested, Unattested> {
         let evidence = Evidence { credential: &client.credential, connection, key };
         let attestor = self.choose(&evidence, client.provider.as_deref(), now)?;
-        let attested = attestor.attest(evidence, now).await?;
-        match &client.unverified_id {
-            Some(claimed) if !attested.is_called(claimed) => Err(Refusal::ClientMismatch.into()),
-            _ => Ok(attested),
-        }
+        attest_by(attestor, client, evidence, now).await
     }
 
     /// The caller's choice of a provider narrows down; it never brings in one that the evidence is not for.
@@ -139,6 +151,20 @@ impl Attestors {
             [] => Err(Refusal::UnknownClient),
             [..] => Err(Refusal::ProviderAmbiguous),
         }
+    }
+}
+
+/// Attests by an attestor that was chosen, and compares with who the caller says it is.
+async fn attest_by(
+    attestor: &dyn Attestor,
+    client: &PresentedClient,
+    evidence: Evidence<'_>,
+    now: Timestamp,
+) -> Result<Attested, Unattested> {
+    let attested = attestor.attest(evidence, now).await?;
+    match &client.unverified_id {
+        Some(claimed) if !attested.is_called(claimed) => Err(Refusal::ClientMismatch.into()),
+        _ => Ok(attested),
     }
 }
 

@@ -4,7 +4,7 @@
 mod targets;
 mod token_exchange;
 
-use symbolon_http::server::Peer;
+use symbolon_http::server::{ConnectionInfo, Peer};
 use symbolon_identity::Scopes;
 use symbolon_jws::sha256;
 use symbolon_token::UnverifiedToken;
@@ -90,8 +90,15 @@ impl PresentedClient {
     /// # Errors
     /// [`Refusal`] if there is no evidence, or none that is well formed.
     pub(crate) fn parse(presented: &Presented) -> Result<Self, Refusal> {
-        let form = &presented.form;
-        let on_socket = matches!(presented.connection.peer(), Peer::Unix(_));
+        Self::of(&presented.form, &presented.connection)
+    }
+
+    /// The same of a form that came over this connection.
+    ///
+    /// # Errors
+    /// As [`PresentedClient::parse`].
+    pub(crate) fn of(form: &TokenForm, connection: &ConnectionInfo) -> Result<Self, Refusal> {
+        let on_socket = matches!(connection.peer(), Peer::Unix(_));
         Ok(Self {
             unverified_id: form.client_id.clone(),
             provider: form.trust_provider.clone(),

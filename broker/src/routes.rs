@@ -4,6 +4,7 @@
 mod decisions;
 pub(crate) mod door;
 pub(crate) mod error;
+mod evidence;
 mod inspect;
 mod jwks;
 mod keys;
@@ -23,6 +24,7 @@ use symbolon_wire::{paths, well_known_inserted};
 use crate::keys::SigningRing;
 
 pub(crate) use decisions::{Decisions, OwnDecisions};
+pub(crate) use evidence::EvidenceRoute;
 pub(crate) use inspect::InspectRoutes;
 pub(crate) use keys::KeysRoute;
 pub(crate) use metadata::{Metadata, token_endpoint};
@@ -74,6 +76,7 @@ pub(crate) fn admin(
     decisions: Arc<Decisions>,
     revocations: Arc<RevocationRoutes>,
     keys: Arc<KeysRoute>,
+    evidence: Arc<EvidenceRoute>,
 ) -> Router {
     let under_keys = |rest: &str| format!("{}{rest}", paths::KEYS);
     let decided = Router::new()
@@ -86,6 +89,7 @@ pub(crate) fn admin(
         .route(&under_keys("/{kid}/retire"), post(keys::retire))
         .route(&under_keys("/{kid}/revoke"), post(keys::revoke))
         .with_state(keys)
+        .route(paths::EVIDENCE, post(evidence::appraise).with_state(evidence))
         .route(paths::REVOCATIONS, get(revocations::list).post(revocations::order).with_state(revocations))
         .merge(decided)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::dev::DevOptions;
 use crate::doctor::DoctorOptions;
 use crate::explain::ExplainOptions;
+use crate::inject::InjectOptions;
 use crate::key::KeyCommand;
 use crate::policy::PolicyCommand;
 use crate::token::TokenCommand;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Doctor(DoctorOptions),
     /// Tell why a request was allowed, denied or refused.
     Explain(ExplainOptions),
+    /// Print manifests with sidecars in their pods, by the program `symbolon-injector`.
+    Inject(InjectOptions),
     /// Look at the broker's signing keys and change them.
     #[command(subcommand)]
     Key(KeyCommand),

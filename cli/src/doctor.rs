@@ -1,47 +1,56 @@
-//! `symbolon doctor`: has the sidecar's program look whether a sidecar would work here, and prints what it found.
-//! Not here: the checks, which are the sidecar's, because only it collects evidence.
+//! `symbolon doctor`: would a sidecar work here, by the sidecar's program; would the broker take this evidence, by the broker.
+//! Not here: the checks of either, because only the sidecar collects evidence and only the broker judges it.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
-use serde_json::Value;
-
+use crate::cli::Running;
 use crate::exit::Exit;
-use crate::output::{self, Format};
-use crate::sibling;
+use crate::output::Format;
+
+mod broker;
+mod claims;
+mod report;
+mod sidecar;
 
 /// Options of `symbolon doctor`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Run it as the sidecar's user and where the sidecar runs: evidence, network and environment are those of this process.\n\nExample:\n  symbolon doctor --config /etc/symbolon/sidecar.yaml"
+    after_help = "With --config run it as the sidecar's user and where the sidecar runs: evidence, network and environment are those of this process.\nWith --broker run it where the broker runs, as its user or root: the token goes to its admin socket, gets nothing there and is not shown.\n\nExamples:\n  symbolon doctor --config /etc/symbolon/sidecar.yaml\n  kubectl -n shop exec web-0 -c symbolon-sidecar -- cat /var/run/secrets/symbolon/token | symbolon doctor --broker --evidence -"
 )]
 pub(crate) struct DoctorOptions {
-    /// The sidecar's configuration file.
+    /// Look at a sidecar: its configuration file.
+    #[arg(long, value_name = "FILE", required_unless_present = "broker", conflicts_with = "broker")]
+    config: Option<PathBuf>,
+    /// Look at the broker: which trust provider would take the evidence, and why the others would not.
     #[arg(long)]
-    config: PathBuf,
+    broker: bool,
+    #[command(flatten)]
+    asked: Asked,
     /// Form of the output.
     #[arg(short, long, value_enum, default_value = "table")]
     output: Format,
 }
 
-/// Looks. The exit code is the sidecar's: 0 all fine, 1 something failed, 3 invalid configuration, 69 broker unreachable.
+/// What the broker is asked.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Asked {
+    /// A file with a token, `-` for standard input [default: the projected token if there is one here, else this process].
+    #[arg(long, value_name = "FILE", requires = "broker")]
+    evidence: Option<PathBuf>,
+    /// The provider that the caller would name as `trust_provider`.
+    #[arg(long, value_name = "NAME", requires = "broker")]
+    provider: Option<String>,
+    /// The broker's admin socket [default: /run/symbolon/admin.sock].
+    #[arg(long, value_name = "SOCKET", requires = "broker")]
+    broker_admin: Option<PathBuf>,
+    #[command(flatten)]
+    running: Running,
+}
+
+/// Looks. Exit codes: 0 all fine, 1 something failed, 2 the broker would refuse, 3 invalid configuration, 69 it cannot be asked.
 pub(crate) async fn run(options: &DoctorOptions) -> anyhow::Result<Exit> {
-    let form = if options.output == Format::Table { "table" } else { "json" };
-    let arguments = ["doctor", "--output", form, "--config"].map(OsStr::new);
-    let arguments = [arguments.as_slice(), &[options.config.as_os_str()]].concat();
-    let (exit, said) = sibling::ask("symbolon-sidecar", &arguments).await?;
-    if said.is_empty() {
-        // It has said why on the standard error.
-        return Ok(if exit == Exit::Ok { Exit::Failed } else { exit });
+    match &options.config {
+        Some(config) => sidecar::run(config, options.output).await,
+        None => broker::run(&options.asked, options.output).await,
     }
-    let said = String::from_utf8(said).context("symbolon-sidecar answered with what is no text")?;
-    if options.output == Format::Table {
-        output::line(said.trim_end_matches('\n'))?;
-    } else {
-        let report: Value =
-            serde_json::from_str(&said).context("symbolon-sidecar answered with what is no JSON")?;
-        output::document(options.output, &report, "")?;
-    }
-    Ok(exit)
 }

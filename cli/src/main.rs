@@ -6,6 +6,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod http;
+mod inject;
 mod key;
 mod output;
 mod policy;
@@ -46,6 +47,7 @@ fn run(cli: cli::Cli) -> anyhow::Result<exit::Exit> {
             cli::Command::Dev(options) => dev::run(options).await,
             cli::Command::Doctor(options) => doctor::run(&options).await,
             cli::Command::Explain(options) => explain::run(options).await,
+            cli::Command::Inject(options) => inject::run(&options),
             cli::Command::Key(command) => key::run(command).await,
             cli::Command::Policy(command) => policy::run(command).await,
             cli::Command::Token(token::TokenCommand::Inspect(options)) => token::inspect::run(&options),

@@ -30,7 +30,7 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 
-from run import cpu_seconds, free_port, resident_kib, start
+from run import cpu_seconds, free_port, percentile, resident_kib, start
 
 CONNECTIONS = 64
 CLIENT = "requester"
@@ -208,7 +208,7 @@ limits: {{ requests_per_second: 1000000, burst: 1000000, concurrent_requests: 10
         if bad := re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: .*", output):
             sys.exit(f"{server.name}: the run is void: {bad[0]}\n{output}")
         requests = int(re.search(r"(\d+) requests in", output)[1])
-        return requests, re.search(r"99%\s+(\S+)", output)[1]
+        return requests, percentile(output, 99)
 
     def check(self, server: Server, forms: pathlib.Path) -> None:
         """Looks at one answer: a token of the server, for the subject, by the client."""

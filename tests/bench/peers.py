@@ -28,8 +28,8 @@ class Peer:
     warm: bool = False
 
 
-def nginx_backend(folder: pathlib.Path, port: int) -> list[str]:
-    """A backend that answers twelve bytes."""
+def nginx_backend(folder: pathlib.Path, port: int, more: str = "") -> list[str]:
+    """A backend that answers twelve bytes, except in locations that say otherwise."""
     config = folder / "nginx.conf"
     config.write_text(
         f"""
@@ -38,7 +38,7 @@ events {{ worker_connections 1024; }}
 http {{
   access_log off; keepalive_requests 1000000000; client_body_temp_path {folder}; proxy_temp_path {folder};
   fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
-  server {{ listen 127.0.0.1:{port}; location / {{ return 200 "hello world\\n"; }} }}
+  server {{ listen 127.0.0.1:{port}; {more} location / {{ return 200 "hello world\\n"; }} }}
 }}
 """
     )

@@ -83,7 +83,12 @@ def load(port: int, seconds: float, credentials: pathlib.Path | None) -> tuple[i
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if bad := re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: .*", output):
         sys.exit(f"the run is void: {bad[0]}\n{output}")
-    return int(re.search(r"(\d+) requests in", output)[1]), re.search(r"99%\s+(\S+)", output)[1]
+    return int(re.search(r"(\d+) requests in", output)[1]), percentile(output, 99)
+
+
+def percentile(output: str, percent: int) -> str:
+    """A line of wrk's latency distribution; other lines have percentages too."""
+    return re.search(rf"^\s+{percent}%\s+(\S+)", output, re.MULTILINE)[1]
 
 
 class Run:

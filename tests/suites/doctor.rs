@@ -1,6 +1,8 @@
 //! `symbolon-sidecar doctor` and `symbolon doctor` beside a real broker: what they find, what they say to do, how they end.
 //! Not here: clocks that differ and what is said of each claim, which are tested beside the code.
 
+mod broker_side;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;

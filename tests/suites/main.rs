@@ -10,6 +10,7 @@ mod dev;
 mod doctor;
 mod exchanging;
 mod explained;
+mod inject;
 mod interop;
 mod issuing;
 mod josekit;

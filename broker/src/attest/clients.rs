@@ -14,7 +14,7 @@ use symbolon_token::{
 use super::attested::{Facts, Freshness, Identity};
 use super::mapping::MappingError;
 use super::oidc::{not_delegated, one_shot_digest};
-use super::{AttestFuture, Attested, Attestor, Evidence, Method};
+use super::{AttestFuture, Attested, Attestor, Evidence, Method, Wanted};
 use crate::grants::{Assertion, Credential};
 use crate::refusal::Refusal;
 use crate::store::Use;
@@ -55,6 +55,10 @@ impl Attestor for ClientAttestor {
             Credential::Connection => false,
             Credential::Assertion(assertion) => self.registered(&assertion.token).is_some(),
         }
+    }
+
+    fn wants(&self) -> Wanted<'_> {
+        Wanted { method: Method::PrivateKeyJwt, issuer: None, audiences: self.audiences.iter().collect() }
     }
 
     fn attest<'a>(&'a self, evidence: Evidence<'a>, now: Timestamp) -> AttestFuture<'a> {

@@ -23,7 +23,7 @@ use symbolon_token::{AudienceRule, Claims, VerifiedToken};
 use super::attested::{Facts, Freshness, Identity};
 use super::mapping::{Mapping, MappingError};
 use super::oidc::{check_binding, not_delegated};
-use super::{AttestFuture, Attested, Attestor, Evidence, Method, Unattested, assertion_of};
+use super::{AttestFuture, Attested, Attestor, Evidence, Method, Unattested, Wanted, assertion_of};
 use crate::config::Live;
 use crate::grants::Assertion;
 use crate::pins::{PinError, Pins, PodName};
@@ -80,6 +80,10 @@ impl Attestor for KubernetesAttestor {
 
     fn keys(&self) -> Option<&Issuer> {
         Some(&self.issuer)
+    }
+
+    fn wants(&self) -> Wanted<'_> {
+        Wanted { method: Method::Kubernetes, issuer: Some(&self.issuer), audiences: vec![&self.audience] }
     }
 
     fn attest<'a>(&'a self, evidence: Evidence<'a>, now: Timestamp) -> AttestFuture<'a> {

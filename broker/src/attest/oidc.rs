@@ -11,7 +11,7 @@ use symbolon_token::{AudienceRule, Claims, UnverifiedToken, VerifiedToken};
 
 use super::attested::{Facts, Freshness, Identity};
 use super::mapping::{Mapping, MappingError};
-use super::{AttestFuture, Attested, Attestor, Evidence, Method, Unattested, assertion_of};
+use super::{AttestFuture, Attested, Attestor, Evidence, Method, Unattested, Wanted, assertion_of};
 use crate::config::Replay;
 use crate::grants::Assertion;
 use crate::proofs::ProvedKey;
@@ -46,6 +46,10 @@ impl Attestor for OidcAttestor {
 
     fn is_for(&self, evidence: &Evidence<'_>) -> bool {
         assertion_of(evidence, &self.issuer).is_some()
+    }
+
+    fn wants(&self) -> Wanted<'_> {
+        Wanted { method: Method::Oidc, issuer: Some(&self.issuer), audiences: vec![&self.audience] }
     }
 
     fn attest<'a>(&'a self, evidence: Evidence<'a>, now: Timestamp) -> AttestFuture<'a> {

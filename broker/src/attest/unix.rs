@@ -17,7 +17,7 @@ use symbolon_policies::UnixFacts;
 
 use super::attested::{Facts, Freshness, Identity};
 use super::mapping::{Mapping, MappingError};
-use super::{AttestFuture, Attested, Attestor, Evidence, Method};
+use super::{AttestFuture, Attested, Attestor, Evidence, Method, Wanted};
 use crate::grants::Credential;
 use crate::refusal::Refusal;
 pub(crate) use digest::DigestError;
@@ -68,6 +68,10 @@ impl Attestor for UnixAttestor {
     fn is_for(&self, evidence: &Evidence<'_>) -> bool {
         matches!(evidence.credential, Credential::Connection)
             && matches!(evidence.connection.peer(), Peer::Unix(_))
+    }
+
+    fn wants(&self) -> Wanted<'_> {
+        Wanted { method: Method::Unix, issuer: None, audiences: Vec::new() }
     }
 
     fn attest<'a>(&'a self, evidence: Evidence<'a>, _now: Timestamp) -> AttestFuture<'a> {

@@ -8,8 +8,8 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Request, StatusCode};
 use symbolon_http::server::ConnectionInfo;
 use symbolon_jws::{Algorithm, Thumbprint};
 use symbolon_wire::{KeyDocument, KeyList, KeyProblem, KeyState, RevokedKeyDocument};
@@ -22,7 +22,6 @@ use crate::keys::{Ask, KeyDesk, KeyRefusal, KeyReport, Phase, PlannedKey};
 const MAX_BODY: usize = 1024;
 /// The longest an answer may take; an RSA key has to be made within it.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
-const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What the routes need.
 #[derive(Debug)]
@@ -119,7 +118,7 @@ async fn algorithm(request: Request<Body>) -> Result<Option<Algorithm>, Problem>
     if content.is_empty() {
         return Ok(None);
     }
-    if !is_form(&head.headers) {
+    if !operators::is_form(&head.headers) {
         return Err(Problem::Body(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body is not a form"));
     }
     let mut pairs = url::form_urlencoded::parse(&content);
@@ -129,11 +128,6 @@ async fn algorithm(request: Request<Body>) -> Result<Option<Algorithm>, Problem>
         }
         _ => Err(Problem::Body(StatusCode::BAD_REQUEST, "the only parameter is `algorithm`, once")),
     }
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM)
 }
 
 async fn body(body: Body) -> Result<Bytes, Problem> {

@@ -6,11 +6,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use symbolon_http::server::{ConnectionInfo, Peer};
 use tokio::time::timeout;
 
+const FORM: &str = "application/x-www-form-urlencoded";
 const BODY_TIME: Duration = Duration::from_secs(5);
 
 /// Tells operators from others.
@@ -53,6 +55,12 @@ pub(super) async fn body(body: Body, most: usize) -> Result<Bytes, (StatusCode, 
         Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off")),
         Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive")),
     }
+}
+
+/// Whether a request says that its body is a form.
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM)
 }
 
 /// An answer that says what is wrong.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod appraisal;
 mod decision;
 mod error_code;
 mod form;
@@ -13,6 +14,7 @@ mod urlencoded;
 mod vocabulary;
 
 pub use answer::{TokenAnswer, TokenType};
+pub use appraisal::{Appraisal, KeysSeen, ProviderAppraisal, ProviderVerdict};
 pub use decision::{Atom, DecisionDocument, NearMiss, Outcome, OwnDecision, RecentDecision};
 pub use error_code::{ErrorCode, OAuthError};
 pub use form::{FormError, TokenForm};

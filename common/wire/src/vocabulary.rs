@@ -23,6 +23,8 @@ pub mod paths {
     pub const REVOKE: &str = "/oauth2/revoke";
     /// The revocation feed, which is also the audience of the tokens that open it.
     pub const STATUS: &str = "/v1/status";
+    /// What the broker would say of evidence, on the admin socket.
+    pub const EVIDENCE: &str = "/v1/evidence";
     /// Revocations by operators, on the admin socket.
     pub const REVOCATIONS: &str = "/v1/revocations";
     /// Public keys (RFC 7517 §5).
