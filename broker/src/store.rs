@@ -138,6 +138,26 @@ pub(crate) struct NewRevocation {
 }
 
 impl Entry {
+    /// What it uses up.
+    pub(crate) fn uses(&self) -> &[Use] {
+        match self {
+            Self::Decision { uses, .. }
+            | Self::Repeated { uses, .. }
+            | Self::Uses(uses)
+            | Self::Revocation { uses, .. } => uses,
+            Self::Event(_)
+            | Self::Events(_)
+            | Self::Repin { .. }
+            | Self::PodRevoked { .. }
+            | Self::Keys(_) => &[],
+        }
+    }
+
+    /// Whether it changes what pods have by itself, and not by what it uses up.
+    pub(crate) fn changes_pods(&self) -> bool {
+        matches!(self, Self::Repin { .. } | Self::PodRevoked { .. })
+    }
+
     /// The key that signed the token of this entry, and the token's `exp`.
     pub(crate) fn signed_by(&self) -> Option<(Thumbprint, Timestamp)> {
         match self {

@@ -8,6 +8,7 @@ mod pins;
 mod pod_grants;
 mod revocations;
 mod rows;
+mod uses;
 
 use std::path::Path;
 use std::time::Duration;

@@ -9,12 +9,13 @@ use symbolon_identity::Timestamp;
 
 use super::keys::{self, Noted};
 use super::rows::Rows;
+use super::uses::Uses;
 use crate::pins::{PodGrant, Repin};
 use crate::record::DecisionRecord;
 use crate::store::{Conflict, Entry, Keep, NewRevocation, StoreError, Use, Verdict};
 
 /// What was used is remembered a little longer than it could be presented, for clocks that are set back.
-const MARGIN: Duration = Duration::from_mins(5);
+pub(super) const MARGIN: Duration = Duration::from_mins(5);
 
 /// What the next commit goes on from. After a failure it is read from what is really there.
 #[derive(Debug)]
@@ -48,59 +49,89 @@ pub(super) async fn commit(
     let mut verdicts = Vec::with_capacity(batch.len());
     let changes_keys = batch.iter().any(|entry| matches!(entry, Entry::Keys(_)));
     let gone = noted.note(&mut transaction, &batch).await?;
-    for entry in batch {
+    let mut uses = Uses::look_up(&mut transaction, batch.iter().flat_map(Entry::uses)).await?;
+    let mut batch = batch.into_iter();
+    while let Some(entry) = batch.next() {
         let is_gone = entry.signed_by().is_some_and(|(key, _)| gone.contains(&key));
-        verdicts.push(match entry {
-            Entry::Decision { uses, record } => {
-                let uses = if is_gone { Err(Conflict::SigningKeyGone) } else { Ok(uses) };
-                put_decision(&mut transaction, &mut rows, uses, (*record, Keep::ALL)).await?
-            }
-            Entry::Repeated { uses, record, keep } => {
-                let uses = if is_gone { Err(Conflict::SigningKeyGone) } else { Ok(uses) };
-                put_decision(&mut transaction, &mut rows, uses, (*record, keep)).await?
-            }
-            Entry::Keys(turn) => {
-                keys::turn(&mut transaction, &turn).await?;
-                for record in turn.records() {
-                    rows.add_line(&record)?;
-                }
-                Verdict::Recorded
-            }
-            Entry::Event(event) => rows.add_line(&event).map(|()| Verdict::Recorded)?,
-            Entry::Uses(uses) => verdict(take_all(&mut transaction, uses).await?),
-            Entry::Revocation { uses, revocations, record } => {
-                let conflict = take_all(&mut transaction, uses).await?;
-                if conflict.is_none() {
-                    for new in revocations {
-                        super::revocations::put(&mut transaction, new).await?;
-                    }
-                    rows.add_line(&record)?;
-                }
-                verdict(conflict)
-            }
-            Entry::Repin { repin, revocations, record } => {
-                let is_changed = repinned(&mut transaction, &repin, revocations).await?;
-                if is_changed {
-                    rows.add_line(&record)?;
-                }
-                verdict((!is_changed).then_some(Conflict::EvidenceKeyMismatch))
-            }
-            Entry::PodRevoked { pod, revocation, record } => {
-                super::pins::end(&mut transaction, &pod).await?;
-                super::pod_grants::end(&mut transaction, &pod).await?;
-                super::revocations::put(&mut transaction, revocation).await?;
-                rows.add_line(&record).map(|()| Verdict::Recorded)?
-            }
-            Entry::Events(events) => {
-                events.iter().try_for_each(|event| rows.add_line(event)).map(|()| Verdict::Recorded)?
-            }
-        });
+        if entry.changes_pods() {
+            // What comes after it is looked up with what it changed, and what came before is there when it does.
+            std::mem::take(&mut uses).write(&mut transaction).await?;
+            verdicts.push(change_pods(&mut transaction, &mut rows, entry).await?);
+            uses = Uses::look_up(&mut transaction, batch.as_slice().iter().flat_map(Entry::uses)).await?;
+        } else {
+            verdicts.push(put(&mut transaction, (&mut rows, &mut uses), entry, is_gone).await?);
+        }
     }
+    uses.write(&mut transaction).await?;
     let chain = rows.write(&mut transaction).await?;
     transaction.commit().await?;
     // SECURITY: a key that was revoked just now must not pass for one that was there before.
     let noted = if changes_keys { Noted::default() } else { noted };
     Ok((verdicts, End { chain, noted }))
+}
+
+/// Puts one entry on record.
+async fn put(
+    transaction: &mut Transaction<'_, Sqlite>,
+    (rows, uses): (&mut Rows, &mut Uses),
+    entry: Entry,
+    is_gone: bool,
+) -> Result<Verdict, StoreError> {
+    match entry {
+        Entry::Decision { uses: own, record } => {
+            put_decision((rows, uses), own, (*record, Keep::ALL), is_gone)
+        }
+        Entry::Repeated { uses: own, record, keep } => {
+            put_decision((rows, uses), own, (*record, keep), is_gone)
+        }
+        Entry::Keys(turn) => {
+            keys::turn(transaction, &turn).await?;
+            for record in turn.records() {
+                rows.add_line(&record)?;
+            }
+            Ok(Verdict::Recorded)
+        }
+        Entry::Event(event) => rows.add_line(&event).map(|()| Verdict::Recorded),
+        Entry::Uses(own) => Ok(verdict(uses.take_all(own))),
+        Entry::Revocation { uses: own, revocations, record } => {
+            let conflict = uses.take_all(own);
+            if conflict.is_none() {
+                for new in revocations {
+                    super::revocations::put(transaction, new).await?;
+                }
+                rows.add_line(&record)?;
+            }
+            Ok(verdict(conflict))
+        }
+        Entry::Events(events) => {
+            events.iter().try_for_each(|event| rows.add_line(event)).map(|()| Verdict::Recorded)
+        }
+        Entry::Repin { .. } | Entry::PodRevoked { .. } => change_pods(transaction, rows, entry).await,
+    }
+}
+
+/// Puts an entry on record that changes what pods have.
+async fn change_pods(
+    transaction: &mut Transaction<'_, Sqlite>,
+    rows: &mut Rows,
+    entry: Entry,
+) -> Result<Verdict, StoreError> {
+    match entry {
+        Entry::Repin { repin, revocations, record } => {
+            let is_changed = repinned(transaction, &repin, revocations).await?;
+            if is_changed {
+                rows.add_line(&record)?;
+            }
+            Ok(verdict((!is_changed).then_some(Conflict::EvidenceKeyMismatch)))
+        }
+        Entry::PodRevoked { pod, revocation, record } => {
+            super::pins::end(transaction, &pod).await?;
+            super::pod_grants::end(transaction, &pod).await?;
+            super::revocations::put(transaction, revocation).await?;
+            rows.add_line(&record).map(|()| Verdict::Recorded)
+        }
+        _ => Ok(Verdict::Recorded),
+    }
 }
 
 /// Gives a pod another key, and takes back what its old one has; false if it has not the one that was expected.
@@ -123,16 +154,14 @@ fn verdict(conflict: Option<Conflict>) -> Verdict {
     conflict.map_or(Verdict::Recorded, Verdict::Conflict)
 }
 
-async fn put_decision(
-    transaction: &mut Transaction<'_, Sqlite>,
-    rows: &mut Rows,
-    uses: Result<Vec<Use>, Conflict>,
+fn put_decision(
+    (rows, uses): (&mut Rows, &mut Uses),
+    own: Vec<Use>,
     (mut record, keep): (DecisionRecord, Keep),
+    is_gone: bool,
 ) -> Result<Verdict, StoreError> {
-    let conflict = match uses {
-        Ok(uses) => take_all(transaction, with_grant(uses, &record)).await?,
-        Err(conflict) => Some(conflict),
-    };
+    let conflict =
+        if is_gone { Some(Conflict::SigningKeyGone) } else { uses.take_all(with_grant(own, &record)) };
     let (verdict, is_kept) = match conflict {
         None => (Verdict::Recorded, keep.as_meant),
         Some(conflict) => {
@@ -154,113 +183,6 @@ fn with_grant(mut uses: Vec<Use>, record: &DecisionRecord) -> Vec<Use> {
         }
     }
     uses
-}
-
-/// Uses all of it up, or nothing and says why.
-async fn take_all(
-    transaction: &mut Transaction<'_, Sqlite>,
-    mut uses: Vec<Use>,
-) -> Result<Option<Conflict>, StoreError> {
-    // One use is one statement, which takes all or nothing by itself.
-    if uses.len() <= 1 {
-        return match uses.pop() {
-            Some(only) => take(transaction, only).await,
-            None => Ok(None),
-        };
-    }
-    let mut savepoint = transaction.begin().await?;
-    for each in uses {
-        if let Some(conflict) = take(&mut savepoint, each).await? {
-            savepoint.rollback().await?;
-            return Ok(Some(conflict));
-        }
-    }
-    savepoint.commit().await?;
-    Ok(None)
-}
-
-/// Uses something up; says why that cannot be.
-async fn take(connection: &mut SqliteConnection, what: Use) -> Result<Option<Conflict>, StoreError> {
-    let (taken, conflict) = match what {
-        Use::Evidence { digest, expires_at } => {
-            (first_use(connection, digest, expires_at).await?, Conflict::EvidenceReplayed)
-        }
-        Use::Proof { digest, expires_at } => {
-            (first_use(connection, digest, expires_at).await?, Conflict::ProofReplayed)
-        }
-        Use::Binding { digest, key: Some(key), expires_at } => {
-            let key = key.to_string();
-            (bind(connection, digest, &key, expires_at).await?, Conflict::EvidenceKeyMismatch)
-        }
-        Use::Pin { pod, key, seen_at, grant } => {
-            let tokens_until = grant.as_ref().map(|grant| grant.until);
-            let held = super::pins::hold(connection, &pod, key, (seen_at, tokens_until)).await?;
-            if let Some(grant) = grant.filter(|_| held) {
-                super::pod_grants::note(connection, &pod, &grant).await?;
-            }
-            (held, Conflict::EvidenceKeyMismatch)
-        }
-        Use::Binding { digest, key: None, expires_at } => {
-            (is_unbound(connection, digest, expires_at).await?, Conflict::EvidenceKeyMismatch)
-        }
-    };
-    Ok((!taken).then_some(conflict))
-}
-
-async fn first_use(
-    connection: &mut SqliteConnection,
-    digest: [u8; 32],
-    expires_at: Timestamp,
-) -> Result<bool, StoreError> {
-    // SECURITY: what ends before something that was forgotten may have been forgotten too (the clock was ahead when we
-    // pruned), so it counts as used.
-    let done = sqlx::query(
-        "INSERT INTO used (digest, expires_at)
-         SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM marks WHERE name = 'used' AND value >= ?2)
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(digest.as_slice())
-    .bind(seconds(expires_at.saturating_add(MARGIN)))
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-async fn bind(
-    connection: &mut SqliteConnection,
-    digest: [u8; 32],
-    key: &str,
-    expires_at: Timestamp,
-) -> Result<bool, StoreError> {
-    // The update changes nothing; it counts a row only if the key is the one that was bound first.
-    let done = sqlx::query(
-        "INSERT INTO evidence_keys (digest, thumbprint, expires_at)
-         SELECT ?1, ?2, ?3
-         WHERE NOT EXISTS (SELECT 1 FROM marks WHERE name = 'evidence_keys' AND value >= ?3)
-         ON CONFLICT (digest) DO UPDATE SET thumbprint = thumbprint WHERE thumbprint = excluded.thumbprint",
-    )
-    .bind(digest.as_slice())
-    .bind(key)
-    .bind(seconds(expires_at.saturating_add(MARGIN)))
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-async fn is_unbound(
-    connection: &mut SqliteConnection,
-    digest: [u8; 32],
-    expires_at: Timestamp,
-) -> Result<bool, StoreError> {
-    let found: Option<i64> = sqlx::query_scalar(
-        "SELECT 1 FROM evidence_keys WHERE digest = ?1
-         UNION ALL SELECT 1 FROM marks WHERE name = 'evidence_keys' AND value >= ?2",
-    )
-    .bind(digest.as_slice())
-    .bind(seconds(expires_at.saturating_add(MARGIN)))
-    .fetch_optional(connection)
-    .await?;
-    Ok(found.is_none())
 }
 
 /// Notes the latest expiry among what will be forgotten at `now`, before anything is.

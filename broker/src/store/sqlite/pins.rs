@@ -1,9 +1,11 @@
 //! Which key each pod has, in SQLite.
 //! Not here: who may change it (`pins`).
 
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Value, json};
 use sqlx::{Row, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use symbolon_identity::{ProviderName, Timestamp};
-use symbolon_jws::Thumbprint;
 
 use super::batch::seconds;
 use crate::pins::{Pin, PodName, Repin, SILENT};
@@ -42,29 +44,56 @@ pub(super) async fn of_provider(
     Ok(pods.bind(provider.as_str()).fetch_all(readers).await?)
 }
 
-/// Binds a pod's first key, or notes that the one that it has was proved; false if it has another one.
+/// A key that a pod has and proved.
+#[derive(Debug)]
+pub(super) struct Hold {
+    pub(super) key: String,
+    pub(super) seen_at: i64,
+    pub(super) tokens_until: i64,
+}
+
+/// The keys that these pods have, as far as they have one.
+pub(super) async fn keys(
+    transaction: &mut Transaction<'_, Sqlite>,
+    pods: &HashSet<PodName>,
+) -> Result<HashMap<PodName, String>, StoreError> {
+    let names: Value = pods.iter().map(|pod| json!([pod.provider, pod.uid])).collect();
+    let rows = sqlx::query(
+        "SELECT provider, pod, thumbprint FROM pins
+         WHERE (provider, pod) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
+    )
+    .bind(names.to_string())
+    .fetch_all(&mut **transaction)
+    .await?;
+    let read = |row: &sqlx::sqlite::SqliteRow| {
+        let provider: String = row.try_get("provider")?;
+        let provider = ProviderName::parse(&provider).map_err(|_| UNREADABLE)?;
+        Ok((PodName { provider, uid: row.try_get("pod")? }, row.try_get("thumbprint")?))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Binds the first keys of pods, and notes that those that they have were proved.
 pub(super) async fn hold(
-    connection: &mut SqliteConnection,
-    pod: &PodName,
-    key: Thumbprint,
-    (seen_at, tokens_until): (Timestamp, Option<Timestamp>),
-) -> Result<bool, StoreError> {
-    let done = sqlx::query(
+    transaction: &mut Transaction<'_, Sqlite>,
+    holds: &HashMap<PodName, Hold>,
+) -> Result<(), StoreError> {
+    let rows = holds
+        .iter()
+        .map(|(pod, hold)| json!([pod.provider, pod.uid, hold.key, hold.seen_at, hold.tokens_until]));
+    // SECURITY: the condition never fails, as nobody else writes meanwhile; if it did, a key must not be replaced.
+    sqlx::query(
         "INSERT INTO pins (provider, pod, thumbprint, seen_at, tokens_until, changes)
-         VALUES (?1, ?2, ?3, ?4, ?5, 0)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 0 FROM json_each(?) WHERE true
          ON CONFLICT (provider, pod) DO UPDATE SET
              seen_at = max(seen_at, excluded.seen_at),
              tokens_until = max(tokens_until, excluded.tokens_until)
          WHERE thumbprint = excluded.thumbprint",
     )
-    .bind(pod.provider.as_str())
-    .bind(pod.uid.as_str())
-    .bind(key.to_string())
-    .bind(seconds(seen_at))
-    .bind(tokens_until.map_or(0, seconds))
-    .execute(connection)
+    .bind(rows.collect::<Value>().to_string())
+    .execute(&mut **transaction)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
 }
 
 /// Gives a pod another key; false if it has not the one that was expected.

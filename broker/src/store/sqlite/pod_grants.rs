@@ -1,6 +1,7 @@
 //! What pods were granted and still have, in SQLite.
 //! Not here: asking about it again (`pins::changes`).
 
+use serde_json::{Value, json};
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use symbolon_identity::{ProviderName, Timestamp};
 
@@ -12,21 +13,22 @@ use crate::store::StoreError;
 /// So many of one pod are looked at.
 const MOST: i64 = 512;
 
-/// Notes a grant; it takes the place of one that answered the same.
+/// Notes grants; each takes the place of one that answered the same.
 pub(super) async fn note(
-    connection: &mut SqliteConnection,
-    pod: &PodName,
-    grant: &PodGrant,
+    transaction: &mut Transaction<'_, Sqlite>,
+    grants: &[(PodName, PodGrant)],
 ) -> Result<(), StoreError> {
+    let rows = grants.iter().map(|(pod, grant)| {
+        let asked: String =
+            grant.asked.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        json!([pod.provider, pod.uid, asked, grant.decision, seconds(grant.until)])
+    });
     sqlx::query(
-        "INSERT OR REPLACE INTO pod_grants (provider, pod, asked, decision, until) VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO pod_grants (provider, pod, asked, decision, until)
+         SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4 FROM json_each(?)",
     )
-    .bind(pod.provider.as_str())
-    .bind(pod.uid.as_str())
-    .bind(grant.asked.as_slice())
-    .bind(grant.decision.as_str())
-    .bind(seconds(grant.until))
-    .execute(connection)
+    .bind(rows.collect::<Value>().to_string())
+    .execute(&mut **transaction)
     .await?;
     Ok(())
 }

@@ -1,4 +1,5 @@
 mod keys;
+mod uses;
 
 use sqlx::Row;
 use symbolon_audit::{Chain, Event, Outcome as AuditOutcome, Record};
