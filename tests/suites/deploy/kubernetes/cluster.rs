@@ -287,7 +287,7 @@ impl Pod {
 
 #[tokio::test]
 #[ignore = "a real API server: scripts/test kubernetes"]
-async fn an_upgrade_keeps_what_the_injector_has_written() {
+async fn an_upgrade_keeps_what_injector_and_broker_have_written_and_an_end_the_sealing_key() {
     let cluster = cluster().await;
     let chart = chart().display().to_string();
     let helm = async |verb: &str, more: &[&str]| {
@@ -307,10 +307,24 @@ async fn an_upgrade_keeps_what_the_injector_has_written() {
     written["webhooks"][0]["clientConfig"]["caBundle"] = json!(bundle);
     cluster.admin().patch(webhook, &json!({"webhooks": written["webhooks"]})).await;
     cluster.admin().patch(&secret, &json!({"data": {"authorities.json": "e30="}})).await;
+    let kept = format!("/api/v1/namespaces/{NAMESPACE}/secrets/symbolon-broker-kept");
+    let told = format!("/api/v1/namespaces/{NAMESPACE}/configmaps/symbolon-broker-ca");
+    cluster.admin().patch(&kept, &json!({"data": {"sealing-key": "a2V5"}})).await;
+    cluster.admin().patch(&told, &json!({"data": {"ca.crt": "told"}})).await;
     let set = ["--set", "webhook.timeoutSeconds=5,broker.persistence.enabled=true,injector.replicaCount=3"];
     helm("upgrade", &set).await;
     let after = cluster.admin().get(webhook).await;
     assert_eq!(after["webhooks"][0]["timeoutSeconds"], 5);
     assert_eq!(after["webhooks"][0]["clientConfig"]["caBundle"], json!(bundle));
     assert_eq!(cluster.admin().get(&secret).await["data"], json!({"authorities.json": "e30="}));
+    assert_eq!(cluster.admin().get(&kept).await["data"], json!({"sealing-key": "a2V5"}));
+    assert_eq!(cluster.admin().get(&told).await["data"], json!({"ca.crt": "told"}));
+    let ended = cluster.helm(&["uninstall", "symbolon", "--namespace", NAMESPACE]).await;
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    assert!(cluster.admin().find(&told).await.is_none());
+    assert_eq!(
+        cluster.admin().get(&kept).await["data"],
+        json!({"sealing-key": "a2V5"}),
+        "the volume needs it"
+    );
 }
