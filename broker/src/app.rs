@@ -20,7 +20,7 @@ use symbolon_issuers::Issuers;
 use symbolon_wire::paths;
 
 use crate::attest::Attestors;
-use crate::config::LimitsConfig;
+use crate::config::{Config, LimitsConfig};
 use crate::inquiry::Inquirer;
 use crate::inspect::Inspector;
 use crate::issue::TokenService;
@@ -176,6 +176,12 @@ impl Serving<'_> {
     }
 }
 
+/// Whether a name or a group of workloads is made of labels. The texts are CEL, in which nothing else is called so.
+fn mention_labels(config: &Config) -> bool {
+    let names = config.trust_providers.iter().map(|provider| &provider.workload);
+    names.chain(config.groups.values()).any(|text| text.contains("labels"))
+}
+
 fn inspector(
     (issuer, limits): (&IssuerUrl, &LimitsConfig),
     foundation: &Foundation,
@@ -256,8 +262,9 @@ impl Service {
             metrics: &metrics.introspections,
         })?;
         let metadata = Arc::new(Metadata::new(issuer, &resources.scopes(), &plan.schedule.algorithms));
+        let labels_name = mention_labels(&config);
         let policies = Arc::new(Policies::new(config.policies, local_times.names(), plan.policies));
-        foundation.follow_pods(&attestors, &pins, &policies);
+        foundation.follow_pods(&attestors, &pins, (&policies, labels_name));
         let inquirer = Arc::new(Inquirer {
             resources,
             groups: plan.groups,
@@ -278,8 +285,7 @@ impl Service {
         let gate = Arc::new(Gate::new(&config.limits));
         let proxies = Arc::new(Proxies::new(&config.listen));
         let door = Door::new(Arc::clone(&gate), Arc::clone(&proxies), Arc::clone(&foundation.clock));
-        let status = StatusRoute::new(issuer, status_parts(foundation, &own, (gate, proxies)))?;
-        let status = Arc::new(status);
+        let status = Arc::new(StatusRoute::new(issuer, status_parts(foundation, &own, (gate, proxies)))?);
         let keys = Arc::clone(&foundation.keys);
         let inspector = inspector(
             (issuer, &config.limits),

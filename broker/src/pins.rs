@@ -52,6 +52,29 @@ impl Pin {
     fn held_until(&self) -> Timestamp {
         self.tokens_until.max(self.seen_at.saturating_add(LEASE))
     }
+
+    /// Whether the sidecar's container was started after the key was proved last.
+    fn is_older_than(&self, started: Option<Timestamp>) -> bool {
+        started.is_some_and(|started| started > self.seen_at)
+    }
+
+    /// Whether another key may take its place.
+    pub(crate) fn may_change(&self, started: Option<Timestamp>, now: Timestamp) -> bool {
+        self.is_older_than(started) || self.held_until() <= now
+    }
+
+    /// The revocation of what was issued to the key, if any of it is still good.
+    pub(crate) fn outstanding(&self, now: Timestamp) -> Option<NewRevocation> {
+        (self.tokens_until > now).then(|| NewRevocation {
+            revocation: Revocation {
+                kind: RevocationKind::Jkt,
+                value: self.key.to_string(),
+                revoked_before: now,
+                until: self.tokens_until,
+            },
+            blocks_until: None,
+        })
+    }
 }
 
 /// A token that a pod got.
@@ -91,6 +114,21 @@ impl Because {
             Self::PodChanged(_) => "pod_changed",
         }
     }
+
+    /// What the audit chain says of it.
+    pub(crate) fn record(&self, pod: &PodName, revocation: &Revocation, now: Timestamp) -> Record {
+        let record = Record::new(Event::RevocationChanged, now, Outcome::Success)
+            .with_detail("kind", revocation.kind.as_str())
+            .with_detail("value", revocation.value.as_str())
+            .with_detail("until", revocation.until.to_string())
+            .with_detail("provider", pod.provider.as_str())
+            .with_detail("pod", pod.uid.as_str())
+            .with_detail("because", self.as_str());
+        match self {
+            Self::PodGone => record,
+            Self::PodChanged(decision) => record.with_detail("decision", decision.as_str()),
+        }
+    }
 }
 
 /// Another key takes the place of a pod's key.
@@ -102,8 +140,20 @@ pub(crate) struct Repin {
     pub(crate) before: Thumbprint,
     /// The key that it gets.
     pub(crate) after: Thumbprint,
+    /// When the container of the sidecar was started, as its node says.
+    pub(crate) started: Option<Timestamp>,
     /// When.
-    pub(crate) at: Timestamp,
+    pub(crate) now: Timestamp,
+}
+
+impl Repin {
+    /// When the key counts as proved.
+    ///
+    /// SECURITY: a node whose clock is ahead says that the container will start; noting that time lets one restart change
+    /// the key once, and not back and forth until then.
+    pub(crate) fn seen_at(&self) -> Timestamp {
+        self.started.map_or(self.now, |started| started.max(self.now))
+    }
 }
 
 /// Keeps pins.
@@ -145,10 +195,10 @@ impl Pins {
         if pin.key == key {
             return Ok(pin.changes > 0);
         }
-        let is_restarted = started.is_some_and(|started| started > pin.seen_at);
-        if !is_restarted && pin.held_until() > now {
+        if !pin.may_change(started, now) {
             return Err(PinError::OtherKey);
         }
+        let is_restarted = pin.is_older_than(started);
         let record = Record::new(Event::KeyRepinned, now, Outcome::Success)
             .with_detail("workload", workload.as_str())
             .with_detail("provider", pod.provider.as_str())
@@ -156,12 +206,8 @@ impl Pins {
             .with_detail("key_before", pin.key.to_string())
             .with_detail("key", key.to_string())
             .with_detail("because", if is_restarted { "container_restarted" } else { "lease_over" });
-        // SECURITY: a node whose clock is ahead says that the container will start; noting that time lets one restart
-        // change the key once, and not back and forth until then.
-        let at = started.map_or(now, |started| started.max(now));
-        let repin = Repin { pod: pod.clone(), before: pin.key, after: key, at };
-        let revocations = outstanding(&pin, now).into_iter().collect();
-        let entry = Entry::Repin { repin, revocations, record: Box::new(record) };
+        let repin = Repin { pod: pod.clone(), before: pin.key, after: key, started, now };
+        let entry = Entry::Repin { repin, record: Box::new(record) };
         match self.ledger.record(entry).await.map_err(|error| unavailable(&error))? {
             Verdict::Recorded => {}
             Verdict::Conflict(_) => return Err(PinError::OtherKey),
@@ -183,23 +229,15 @@ impl Pins {
         let Some(pin) = self.store.pin(pod).await.map_err(|error| unavailable(&error))? else {
             return Ok(());
         };
-        let Some(revocation) = outstanding(&pin, now) else { return Ok(()) };
-        let record = Record::new(Event::RevocationChanged, now, Outcome::Success)
-            .with_detail("kind", revocation.revocation.kind.as_str())
-            .with_detail("value", revocation.revocation.value.as_str())
-            .with_detail("until", revocation.revocation.until.to_string())
-            .with_detail("provider", pod.provider.as_str())
-            .with_detail("pod", pod.uid.as_str())
-            .with_detail("because", because.as_str());
-        let record = match &because {
-            Because::PodGone => record,
-            Because::PodChanged(decision) => record.with_detail("decision", decision.as_str()),
-        };
-        let entry = Entry::PodRevoked { pod: pod.clone(), revocation, record: Box::new(record) };
+        if pin.outstanding(now).is_none() {
+            return Ok(());
+        }
+        let reason = because.as_str();
+        let entry = Entry::PodRevoked { pod: pod.clone(), because, now };
         self.ledger.record(entry).await.map_err(|error| unavailable(&error))?;
         self.revocations.follow(&*self.store, now).await.map_err(|error| unavailable(&error))?;
         tracing::info!(
-            event.name = "pod.revoked", provider = %pod.provider, pod = pod.uid, because = because.as_str(),
+            event.name = "pod.revoked", provider = %pod.provider, pod = pod.uid, because = reason,
             "the tokens of a pod are revoked"
         );
         Ok(())
@@ -208,19 +246,6 @@ impl Pins {
 
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> PinError {
     PinError::Unavailable(crate::error_chain(error))
-}
-
-/// The revocation of what was issued to a key, if any of it is still good.
-fn outstanding(pin: &Pin, now: Timestamp) -> Option<NewRevocation> {
-    (pin.tokens_until > now).then(|| NewRevocation {
-        revocation: Revocation {
-            kind: RevocationKind::Jkt,
-            value: pin.key.to_string(),
-            revoked_before: now,
-            until: pin.tokens_until,
-        },
-        blocks_until: None,
-    })
 }
 
 #[cfg(test)]

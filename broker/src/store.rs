@@ -14,7 +14,7 @@ use symbolon_jws::Thumbprint;
 use symbolon_token::Revocation;
 
 use crate::keys::{KeyLife, KeyTurn, RevokedKey};
-use crate::pins::{Pin as Pinned, PodGrant, PodName, Repin};
+use crate::pins::{Because, Pin as Pinned, PodGrant, PodName, Repin};
 use crate::record::DecisionRecord;
 use crate::revoke::Standing;
 
@@ -52,8 +52,8 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// The key that a pod has; none if it was not seen yet.
     fn pin<'a>(&'a self, pod: &'a PodName) -> StoreFuture<'a, Option<Pinned>>;
 
-    /// The pods of a provider that have a key, by their uids.
-    fn pinned<'a>(&'a self, provider: &'a ProviderName) -> StoreFuture<'a, Vec<String>>;
+    /// The pods of a provider whose key has tokens that are still good, by their uids.
+    fn pinned<'a>(&'a self, provider: &'a ProviderName, now: Timestamp) -> StoreFuture<'a, Vec<String>>;
 
     /// The pods of a provider that have tokens which are still good, by their uids.
     fn pods_with_tokens<'a>(
@@ -62,8 +62,13 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> StoreFuture<'a, Vec<String>>;
 
-    /// The decisions that gave a pod the tokens which it still has: of alike ones the last, and the first few hundred.
-    fn granted<'a>(&'a self, pod: &'a PodName, now: Timestamp) -> StoreFuture<'a, Vec<DecisionRecord>>;
+    /// A page of the decisions that gave a pod the tokens which it still has, of alike ones the last; empty after the last.
+    fn granted<'a>(
+        &'a self,
+        pod: &'a PodName,
+        now: Timestamp,
+        page: u32,
+    ) -> StoreFuture<'a, Vec<DecisionRecord>>;
 
     /// Tries whether something can be put on record.
     fn probe(&self) -> StoreFuture<'_, ()>;
@@ -106,10 +111,8 @@ pub(crate) enum Entry {
     },
     /// Another key takes the place of a pod's key.
     Repin {
-        /// The change.
+        /// The change; what the key has that makes room is taken back with it.
         repin: Repin,
-        /// What is revoked with it.
-        revocations: Vec<NewRevocation>,
         /// What the audit chain says of it.
         record: Box<symbolon_audit::Record>,
     },
@@ -117,10 +120,10 @@ pub(crate) enum Entry {
     PodRevoked {
         /// The pod.
         pod: PodName,
-        /// What is revoked.
-        revocation: NewRevocation,
-        /// What the audit chain says of it.
-        record: Box<symbolon_audit::Record>,
+        /// Why.
+        because: Because,
+        /// When.
+        now: Timestamp,
     },
     /// Several things that happened, all of them or none.
     Events(Vec<symbolon_audit::Record>),

@@ -154,10 +154,18 @@ impl Foundation {
     }
 
     /// Follows the clusters of all attestors, and ends the tokens of pods that end or get worse.
-    pub(super) fn follow_pods(&self, attestors: &Attestors, pins: &Arc<Pins>, policies: &Arc<Policies>) {
+    ///
+    /// `labels_name` says whether names or groups of workloads are made of labels.
+    pub(super) fn follow_pods(
+        &self,
+        attestors: &Attestors,
+        pins: &Arc<Pins>,
+        (policies, labels_name): (&Arc<Policies>, bool),
+    ) {
         for confirmer in attestors.confirmers() {
             let (pins, policies) = (Arc::clone(pins), Arc::clone(policies));
-            let following = Following::new(Arc::clone(confirmer), pins, policies, Arc::clone(&self.clock));
+            let clock = Arc::clone(&self.clock);
+            let following = Following::new(Arc::clone(confirmer), pins, (policies, labels_name), clock);
             self.lifecycle.spawn_background("pods", following.follow());
         }
     }

@@ -123,7 +123,7 @@ impl KubernetesAttestor {
         let Some(confirmer) = &self.confirmer else { return Ok(None) };
         match confirmer.confirm(assertion.text.expose_secret(), token, pod, now).await {
             Ok(word) => Ok(Some(word)),
-            Err(error) if error.is_outage() && self.live == Live::Preferred => {
+            Err(error) if error.is_away() && self.live == Live::Preferred => {
                 tracing::debug!(event.name = "kubernetes.not_live", provider = %self.provider, %error, "the signature counts alone");
                 Ok(None)
             }
@@ -193,7 +193,10 @@ impl KubernetesAttestor {
         let held = self.pins.admit(&name, (key.thumbprint(), started), attested.workload(), now).await;
         match held {
             Ok(changed) => {
-                let pin = Use::Pin { pod: name, key: key.thumbprint(), seen_at: now, grant: None };
+                // SECURITY: as for a key that takes the place of another: a node whose clock is ahead must not let one
+                // start of the container count twice.
+                let seen_at = started.map_or(now, |started| started.max(now));
+                let pin = Use::Pin { pod: name, key: key.thumbprint(), seen_at, grant: None };
                 Ok(attested.with_key_changed(changed).using(pin))
             }
             Err(PinError::OtherKey) => wrong(attested, Refusal::OtherKey),

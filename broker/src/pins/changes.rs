@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::slice::from_ref;
 use std::sync::Arc;
 
-use symbolon_identity::{DecisionId, Timestamp};
+use symbolon_identity::Timestamp;
 use symbolon_policies::{Principal, Question};
 
 use super::{Because, PinError, Pins, PodName, unavailable};
@@ -18,6 +18,8 @@ use crate::record::DecisionRecord;
 pub(super) struct Changes {
     pub(super) pins: Arc<Pins>,
     pub(super) policies: Arc<Policies>,
+    /// Whether names or groups of workloads are made of labels: then other labels may make another workload.
+    pub(super) labels_name: bool,
 }
 
 /// How pods were when policies were asked about them last.
@@ -35,21 +37,30 @@ impl Changes {
         now: &PodNow,
         time: Timestamp,
     ) -> Result<(), PinError> {
-        let granted = self.pins.store.granted(pod, time).await.map_err(|error| unavailable(&error))?;
         let policies = self.policies.current();
-        let mut worse = None::<DecisionId>;
-        for record in granted {
-            if is_worse(&policies, &record, pod, now) {
-                worse = Some(record.id);
+        for page in 0.. {
+            let granted = self.pins.store.granted(pod, time, page).await;
+            let granted = granted.map_err(|error| unavailable(&error))?;
+            if granted.is_empty() {
                 break;
             }
-            // Hundreds of them must not keep requests waiting.
-            tokio::task::yield_now().await;
+            for record in granted {
+                if self.is_other(&record, pod, now) || is_worse(&policies, &record, pod, now) {
+                    return self.pins.revoke(pod, Because::PodChanged(record.id), time).await;
+                }
+                // Hundreds of them must not keep requests waiting.
+                tokio::task::yield_now().await;
+            }
         }
-        match worse {
-            Some(decision) => self.pins.revoke(pod, Because::PodChanged(decision), time).await,
-            None => Ok(()),
-        }
+        Ok(())
+    }
+}
+
+impl Changes {
+    /// Whether a pod may no longer be the workload that it was, by its labels.
+    fn is_other(&self, record: &DecisionRecord, pod: &PodName, now: &PodNow) -> bool {
+        let before = record.caller.kubernetes.as_deref().filter(|facts| facts.pod.uid == pod.uid);
+        self.labels_name && before.is_some_and(|facts| facts.pod.labels != now.labels)
     }
 }
 

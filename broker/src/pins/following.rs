@@ -39,10 +39,10 @@ impl Following {
     pub(crate) fn new(
         confirmer: Arc<Confirmer>,
         pins: Arc<Pins>,
-        policies: Arc<Policies>,
+        (policies, labels_name): (Arc<Policies>, bool),
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let changes = Changes { pins: Arc::clone(&pins), policies };
+        let changes = Changes { pins: Arc::clone(&pins), policies, labels_name };
         Self { confirmer, pins, changes, clock }
     }
 
@@ -65,7 +65,8 @@ impl Following {
             tokio::select! {
                 event = heard.recv() => {
                     let Some(event) = event else { return };
-                    due.extend(AGAIN.map(|after| Reverse((Instant::now() + after, event.clone()))));
+                    let from = Instant::now() + self.delay(&event);
+                    due.extend(AGAIN.map(|after| Reverse((from + after, event.clone()))));
                 }
                 () = wait => {
                     if let Some(Reverse((_, event))) = due.pop()
@@ -80,10 +81,12 @@ impl Following {
 
     /// Deals with one event; false if it has to be tried again.
     async fn deal_with(&self, event: &PodEvent) -> bool {
-        let (PodEvent::Gone(uid) | PodEvent::Changed(uid)) = event;
+        let (PodEvent::Gone(uid) | PodEvent::Leaving(uid, _) | PodEvent::Changed(uid)) = event;
         let result = match event {
-            PodEvent::Gone(uid) => self.pins.revoke(&self.pod(uid), Because::PodGone, self.now()).await,
-            PodEvent::Changed(uid) => match self.confirmer.now(uid) {
+            PodEvent::Gone(uid) | PodEvent::Leaving(uid, _) => {
+                self.pins.revoke(&self.pod(uid), Because::PodGone, self.now()).await
+            }
+            PodEvent::Changed(uid) => match self.confirmer.now(uid, self.now()) {
                 Some(now) => self.changes.ask_again(&self.pod(uid), &now, self.now()).await,
                 None => Ok(()),
             },
@@ -103,10 +106,10 @@ impl Following {
         loop {
             ticks.tick().await;
             let provider = self.confirmer.cluster().name();
-            if let Ok(pods) = self.pins.store.pinned(provider).await {
+            if let Ok(pods) = self.pins.store.pinned(provider, self.now()).await {
                 // A pod of this moment has a key before the mirror has the pod: only who is missed twice is gone.
                 let lost: HashSet<String> =
-                    pods.into_iter().filter(|uid| self.confirmer.has_lost(uid)).collect();
+                    pods.into_iter().filter(|uid| self.confirmer.has_lost(uid, self.now())).collect();
                 for uid in lost.intersection(&missed) {
                     self.deal_with(&PodEvent::Gone(uid.clone())).await;
                 }
@@ -115,12 +118,22 @@ impl Following {
             if let Ok(pods) = self.pins.store.pods_with_tokens(provider, self.now()).await {
                 asked.keep(&pods);
                 for uid in pods {
-                    let Some(now) = self.confirmer.now(&uid) else { continue };
+                    let Some(now) = self.confirmer.now(&uid, self.now()) else { continue };
                     if asked.is_news(&uid, &now) && self.deal_with(&PodEvent::Changed(uid.clone())).await {
                         asked.note(uid, now);
                     }
                 }
             }
+        }
+    }
+
+    /// How long there is nothing to do about an event: a pod that was deleted has its grace first.
+    fn delay(&self, event: &PodEvent) -> Duration {
+        match event {
+            PodEvent::Leaving(_, at) => {
+                at.saturating_since(self.now()).saturating_add(Duration::from_secs(1))
+            }
+            PodEvent::Gone(_) | PodEvent::Changed(_) => Duration::ZERO,
         }
     }
 

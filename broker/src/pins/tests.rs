@@ -110,3 +110,78 @@ async fn what_a_pod_that_ended_got_is_revoked_once_and_what_it_gets_after_that_a
     assert_eq!(*fixture.pins.revocations.last().borrow(), 2);
     fixture.end().await;
 }
+
+/// One commit with all of these, in their order.
+async fn commit(fixture: &Fixture, entries: Vec<Entry>) -> Vec<Verdict> {
+    let verdicts = fixture.pins.store.commit(entries).await.unwrap();
+    fixture.pins.revocations.follow(&*fixture.pins.store, at(NOW)).await.unwrap();
+    verdicts
+}
+
+fn held(pod: &PodName, key: Thumbprint, seen_at: u64, until: u64) -> Entry {
+    let decision = DecisionId::new(symbolon_identity::Origin::Broker, at(seen_at), [9; 10]);
+    let grant = Some(PodGrant { asked: [9; 32], decision, until: at(until) });
+    Entry::Uses(vec![Use::Pin { pod: pod.clone(), key, seen_at: at(seen_at), grant }])
+}
+
+#[tokio::test]
+async fn a_token_of_the_last_moment_ends_with_its_pod() {
+    let fixture = Fixture::start().await;
+    let first = key();
+    fixture.hold(first, NOW, Some(NOW + 20)).await;
+    // A renewal is put on record after somebody looked at what the pod has, and before that is taken back.
+    let revoked = Entry::PodRevoked { pod: fixture.pod.clone(), because: Because::PodGone, now: at(NOW) };
+    commit(&fixture, vec![held(&fixture.pod, first, NOW, NOW + 3600), revoked]).await;
+    let revoked = fixture.pins.revocations.all();
+    assert_eq!((revoked.len(), revoked[0].revocation.until), (1, at(NOW + 3600)));
+    fixture.end().await;
+}
+
+#[tokio::test]
+async fn what_an_operator_blocked_stays_blocked_when_the_pod_ends() {
+    let fixture = Fixture::start().await;
+    let first = key();
+    fixture.hold(first, NOW, Some(NOW + 300)).await;
+    let blocked = NewRevocation {
+        revocation: Revocation {
+            kind: RevocationKind::Jkt,
+            value: first.to_string(),
+            revoked_before: at(NOW + 9),
+            until: at(NOW + 9_000),
+        },
+        blocks_until: Some(at(NOW + 8_000)),
+    };
+    let record = Box::new(Record::new(Event::RevocationChanged, at(NOW), Outcome::Success));
+    let order = Entry::Revocation { uses: Vec::new(), revocations: vec![blocked], record };
+    let revoked = Entry::PodRevoked { pod: fixture.pod.clone(), because: Because::PodGone, now: at(NOW + 1) };
+    commit(&fixture, vec![order, revoked]).await;
+    let revoked = fixture.pins.revocations.all();
+    let standing = &revoked[0];
+    assert_eq!((revoked.len(), standing.blocks_until), (1, Some(at(NOW + 8_000))));
+    assert_eq!(
+        (standing.revocation.revoked_before, standing.revocation.until),
+        (at(NOW + 9), at(NOW + 9_000))
+    );
+    fixture.end().await;
+}
+
+#[tokio::test]
+async fn a_key_that_was_proved_a_moment_ago_does_not_make_room() {
+    let fixture = Fixture::start().await;
+    let (first, other) = (key(), key());
+    fixture.hold(first, NOW, Some(NOW + 300)).await;
+    let repin =
+        Repin { pod: fixture.pod.clone(), before: first, after: other, started: None, now: at(NOW + 300) };
+    let record = || Box::new(Record::new(Event::KeyRepinned, at(NOW + 300), Outcome::Success));
+    let change = Entry::Repin { repin: repin.clone(), record: record() };
+    // The owner is back when its lease is just over, and first.
+    let verdicts = commit(&fixture, vec![held(&fixture.pod, first, NOW + 300, NOW + 600), change]).await;
+    let mismatch = Verdict::Conflict(crate::store::Conflict::EvidenceKeyMismatch);
+    assert_eq!(verdicts, [Verdict::Recorded, mismatch]);
+    // A token that was put on record in time is taken back with the key.
+    let later = Repin { now: at(NOW + 900), ..repin };
+    let last = held(&fixture.pod, first, NOW + 300, NOW + 950);
+    let refused = commit(&fixture, vec![last, Entry::Repin { repin: later, record: record() }]).await;
+    assert_eq!(refused, [Verdict::Recorded, mismatch], "it is held for as long as its token");
+    fixture.end().await;
+}

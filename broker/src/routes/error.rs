@@ -184,6 +184,7 @@ fn pod_face(error: &PodError) -> Face {
         | PodError::Cluster(
             ClusterError::Setup(_)
             | ClusterError::TimedOut
+            | ClusterError::TooLarge
             | ClusterError::Away(_)
             | ClusterError::Status(_)
             | ClusterError::Garbage(_),

@@ -113,6 +113,7 @@ CREATE TABLE pod_grants (
     PRIMARY KEY (provider, pod, asked)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pod_grants_by_end ON pod_grants (until);
+CREATE INDEX revocations_by_name ON revocations (kind, value);
 PRAGMA user_version = 7;
 ";
 

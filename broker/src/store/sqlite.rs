@@ -216,8 +216,8 @@ impl Store for SqliteStore {
         Box::pin(pins::read(&self.readers, pod))
     }
 
-    fn pinned<'a>(&'a self, provider: &'a ProviderName) -> StoreFuture<'a, Vec<String>> {
-        Box::pin(pins::of_provider(&self.readers, provider))
+    fn pinned<'a>(&'a self, provider: &'a ProviderName, now: Timestamp) -> StoreFuture<'a, Vec<String>> {
+        Box::pin(pins::of_provider(&self.readers, provider, now))
     }
 
     fn pods_with_tokens<'a>(
@@ -228,8 +228,13 @@ impl Store for SqliteStore {
         Box::pin(pod_grants::holders(&self.readers, provider, now))
     }
 
-    fn granted<'a>(&'a self, pod: &'a PodName, now: Timestamp) -> StoreFuture<'a, Vec<DecisionRecord>> {
-        Box::pin(pod_grants::read(&self.readers, pod, now))
+    fn granted<'a>(
+        &'a self,
+        pod: &'a PodName,
+        now: Timestamp,
+        page: u32,
+    ) -> StoreFuture<'a, Vec<DecisionRecord>> {
+        Box::pin(pod_grants::read(&self.readers, pod, now, page))
     }
 
     fn probe(&self) -> StoreFuture<'_, ()> {

@@ -114,3 +114,26 @@ async fn a_broker_that_was_away_ends_the_pods_that_ended_meanwhile() {
     .await;
     assert_refused("deleted", &attesting.ask_until_heard(&token, &key).await, 401, "pod_gone");
 }
+
+#[tokio::test]
+#[ignore = "a real API server: scripts/test kubernetes"]
+async fn a_deleted_pod_whose_node_is_silent_loses_its_tokens_when_its_grace_is_over() {
+    let (attesting, cluster) = Attesting::shared().await;
+    let pod = Pod::start(cluster, &unique("cart")).await;
+    let (token, key) = (pod.token(&attesting.broker.url).await, key());
+    assert_eq!(attesting.ask_until_heard(&token, &key).await.status, 200);
+    // Nobody runs behind its node, so that its object stays.
+    let delete = Call::get(&format!("{}?gracePeriodSeconds=2", pod.path())).method(http::Method::DELETE);
+    assert_eq!(cluster.admin().call(delete).await.unwrap().status, 200);
+    let own = key.thumbprint().to_string();
+    wait_for("its tokens are revoked", Duration::from_secs(7), async || {
+        revoked(&attesting).await.contains(&own)
+    })
+    .await;
+    let object = cluster.admin().get(&pod.path()).await;
+    assert_eq!(
+        (&object["metadata"]["uid"], &object["status"]["phase"]),
+        (&json!(pod.uid), &json!("Running"))
+    );
+    assert_refused("in the end", &attesting.ask(&token, &key).await, 401, "pod_gone");
+}

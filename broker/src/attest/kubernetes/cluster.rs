@@ -58,6 +58,9 @@ pub(crate) enum ClusterError {
     /// It answers with a status that is no answer.
     #[error("the API server answers with status {0}; check what our service account may do there")]
     Status(StatusCode),
+    /// Its answer is larger than what we read, or was cut off.
+    #[error("the answer of the API server is too large, or was cut off")]
+    TooLarge,
     /// Its answer is none.
     #[error("the answer of the API server cannot be read: {0}")]
     Garbage(&'static str),
@@ -141,7 +144,7 @@ impl Cluster {
             let away = |error: kube::Error| ClusterError::Away(crate::error_chain(&error));
             let (head, body) = client.send(request).await.map_err(away)?.into_parts();
             let body = Limited::new(body, limit).collect().await;
-            let body = body.map_err(|_| ClusterError::Garbage("it is too large, or was cut off"))?;
+            let body = body.map_err(|_| ClusterError::TooLarge)?;
             Ok((head.status, body.to_bytes().to_vec()))
         });
         answered.await.map_err(|_| ClusterError::TimedOut)?

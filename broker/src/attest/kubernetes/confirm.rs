@@ -28,6 +28,7 @@ const NO: Duration = Duration::from_secs(5);
 const GONE: Duration = Duration::from_mins(10);
 
 const ANOTHER: &str = "another pod has its name now";
+const ENDED: &str = "it has ended, or its time to end is over";
 
 /// Asks one cluster, and remembers what it said.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub(super) struct Confirmed {
 pub(crate) enum PodEvent {
     /// It has ended or was deleted: the uid.
     Gone(String),
+    /// It was deleted, and its grace ends then: the uid. Its object may stay for longer, if its node does not answer.
+    Leaving(String, Timestamp),
     /// It, or its node, is another than before: the uid.
     Changed(String),
 }
@@ -88,6 +91,11 @@ impl PodError {
     /// Whether it says nothing about the token.
     pub(crate) const fn is_outage(&self) -> bool {
         matches!(self, Self::Stale | Self::Cluster(_))
+    }
+
+    /// Whether the cluster is away: that we ask it too much ourselves is no reason to believe a signature alone.
+    pub(super) const fn is_away(&self) -> bool {
+        self.is_outage() && !matches!(self, Self::Cluster(ClusterError::Busy))
     }
 }
 
@@ -155,14 +163,17 @@ impl Confirmer {
     }
 
     async fn look_up(&self, pod: &PodRef) -> Result<Arc<SeenPod>, PodError> {
+        // What is gone stays gone, whatever else is known.
+        if let Some(why) = self.gone.get(&pod.pod_uid, Instant::now()) {
+            return Err(PodError::Gone(why));
+        }
         if !self.pods.is_fresh(Instant::now()) {
             return Err(PodError::Stale);
         }
-        if let Some(seen) = self.pods.get(&pod.pod_uid) {
+        // A pod that had no node yet when we heard of it may have one now.
+        let is_placed = |seen: &Arc<SeenPod>| seen.node.is_some() || pod.node.is_none();
+        if let Some(seen) = self.pods.get(&pod.pod_uid).filter(is_placed) {
             return Ok(seen);
-        }
-        if let Some(why) = self.gone.get(&pod.pod_uid, Instant::now()) {
-            return Err(PodError::Gone(why));
         }
         // A pod of this moment may not have reached us yet.
         let found = self.cluster.pod(pod).await?;
@@ -197,9 +208,14 @@ impl Confirmer {
             let _ = events.try_send(event);
         };
         let tell_pod = |change: Change<SeenPod>| match change {
-            Change::Went(pod) => tell(PodEvent::Gone(pod.uid.clone())),
-            Change::Became(pod) if pod.has_ended => tell(PodEvent::Gone(pod.uid.clone())),
-            Change::Became(pod) => tell(PodEvent::Changed(pod.uid.clone())),
+            Change::Went(pod) => self.part(&pod, &tell),
+            Change::Became(pod) if pod.has_ended => self.part(&pod, &tell),
+            Change::Became(pod) => {
+                if let Some(at) = pod.gone_at {
+                    tell(PodEvent::Leaving(pod.uid.clone(), at));
+                }
+                tell(PodEvent::Changed(pod.uid.clone()));
+            }
             Change::Came | Change::Nothing => {}
         };
         let tell_node = |change: Change<SeenNode>| match change {
@@ -214,16 +230,22 @@ impl Confirmer {
         tokio::join!(pods.follow(tell_pod), nodes.follow(tell_node));
     }
 
+    /// Remembers that a pod is gone, also for as long as the cluster is away, and tells it.
+    fn part(&self, pod: &SeenPod, tell: &impl Fn(PodEvent)) {
+        self.gone.put(pod.uid.clone(), ENDED, (Instant::now(), GONE));
+        tell(PodEvent::Gone(pod.uid.clone()));
+    }
+
     /// How a pod is now; none if that is not known, or if it is gone.
-    pub(crate) fn now(&self, uid: &str) -> Option<PodNow> {
-        let pod = self.pods.get(uid).filter(|pod| self.pods.is_fresh(Instant::now()) && !pod.has_ended)?;
+    pub(crate) fn now(&self, uid: &str, now: Timestamp) -> Option<PodNow> {
+        let pod = self.pods.get(uid).filter(|pod| self.pods.is_fresh(Instant::now()) && pod.lives(now))?;
         let node_ready = self.node_ready(&pod);
         Some(PodNow { labels: pod.labels.clone(), posture: PodPosture { node_ready, ..pod.posture.clone() } })
     }
 
     /// Whether a pod is known to be gone: it is not in a mirror that is fresh.
-    pub(crate) fn has_lost(&self, uid: &str) -> bool {
-        self.pods.is_fresh(Instant::now()) && self.pods.get(uid).is_none_or(|pod| pod.has_ended)
+    pub(crate) fn has_lost(&self, uid: &str, now: Timestamp) -> bool {
+        self.pods.is_fresh(Instant::now()) && self.pods.get(uid).is_none_or(|pod| !pod.lives(now))
     }
 }
 
@@ -240,7 +262,7 @@ fn check(seen: &SeenPod, pod: &PodRef, now: Timestamp) -> Result<(), PodError> {
         return Err(PodError::Gone("it is on another node than the token says"));
     }
     if !seen.lives(now) {
-        return Err(PodError::Gone("it has ended, or its time to end is over"));
+        return Err(PodError::Gone(ENDED));
     }
     Ok(())
 }

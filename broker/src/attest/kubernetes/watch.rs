@@ -22,6 +22,8 @@ const WATCH_SECONDS: u32 = 4;
 /// A server that is silent for longer than that is not there.
 pub(super) const SILENCE: Duration = Duration::from_secs(7);
 const PAGE: u32 = 250;
+/// Between two watches, counted from the beginning of the first.
+const PAUSE: Duration = Duration::from_millis(250);
 /// Between two attempts.
 const BACKOFF: [u64; 5] = [250, 500, 1000, 2000, 4000];
 /// So often a trouble that lasts is told.
@@ -48,7 +50,10 @@ where
         let (mut failures, mut told) = (0_usize, None::<Instant>);
         loop {
             let began = Instant::now();
-            let Err(error) = self.list_and_watch(&mut tell).await else { continue };
+            let Err(error) = self.list_and_watch(&mut tell).await else {
+                sleep(PAUSE).await;
+                continue;
+            };
             // A watch that went well for a while starts the count anew.
             failures = if began.elapsed() > SILENCE { 0 } else { failures.saturating_add(1) };
             if told.is_none_or(|told| told.elapsed() > TELL) {
@@ -73,20 +78,32 @@ where
         }
         self.mirror.hear(began);
         loop {
+            // A server that ends each watch at once is not asked without a pause.
+            let pause = sleep(PAUSE);
             match self.watch(place, tell).await? {
                 Some(next) => place = next,
                 None => return Ok(()),
             }
+            pause.await;
         }
     }
 
     async fn list(&self) -> Result<(HashMap<String, T>, String), ClusterError> {
         let mut all = HashMap::new();
-        let mut params = ListParams::default().limit(PAGE);
+        let (mut params, mut limit) = (ListParams::default(), PAGE);
         loop {
+            params.limit = Some(limit);
             let request = Request::new(self.path).list(&params);
             let request = request.map_err(|_| ClusterError::Garbage("the question"))?;
-            let page: List<K> = self.cluster.page(request).await?;
+            let page: List<K> = match self.cluster.page(request).await {
+                Ok(page) => page,
+                // SECURITY: whoever may create large pods must not keep us from hearing of all others.
+                Err(ClusterError::TooLarge | ClusterError::TimedOut) if limit > 1 => {
+                    limit = limit.div_euclid(2);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             all.extend(page.items.iter().filter_map(self.reduce));
             let place = page.metadata.resource_version.unwrap_or_default();
             match page.metadata.continue_.filter(|next| !next.is_empty()) {

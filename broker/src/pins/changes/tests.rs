@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use symbolon_identity::{Origin, ProviderName, ResourceName, Scopes, WorkloadId};
+use symbolon_identity::{DecisionId, Origin, ProviderName, ResourceName, Scopes, WorkloadId};
 use symbolon_policies::{
     Action, Assurance, Context, KubernetesFacts, PodFacts, PodPosture, Resource, Workload,
 };

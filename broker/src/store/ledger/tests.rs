@@ -58,7 +58,7 @@ impl Store for Disk {
         self.outcome(None)
     }
 
-    fn pinned<'a>(&'a self, _: &'a ProviderName) -> StoreFuture<'a, Vec<String>> {
+    fn pinned<'a>(&'a self, _: &'a ProviderName, _: Timestamp) -> StoreFuture<'a, Vec<String>> {
         self.outcome(Vec::new())
     }
 
@@ -66,7 +66,7 @@ impl Store for Disk {
         self.outcome(Vec::new())
     }
 
-    fn granted<'a>(&'a self, _: &'a PodName, _: Timestamp) -> StoreFuture<'a, Vec<DecisionRecord>> {
+    fn granted<'a>(&'a self, _: &'a PodName, _: Timestamp, _: u32) -> StoreFuture<'a, Vec<DecisionRecord>> {
         self.outcome(Vec::new())
     }
 

@@ -10,9 +10,9 @@ use symbolon_identity::Timestamp;
 use super::keys::{self, Noted};
 use super::rows::Rows;
 use super::uses::Uses;
-use crate::pins::{PodGrant, Repin};
+use crate::pins::{Pin, PodGrant, Repin};
 use crate::record::DecisionRecord;
-use crate::store::{Conflict, Entry, Keep, NewRevocation, StoreError, Use, Verdict};
+use crate::store::{Conflict, Entry, Keep, StoreError, Use, Verdict};
 
 /// What was used is remembered a little longer than it could be presented, for clocks that are set back.
 pub(super) const MARGIN: Duration = Duration::from_mins(5);
@@ -117,35 +117,41 @@ async fn change_pods(
     entry: Entry,
 ) -> Result<Verdict, StoreError> {
     match entry {
-        Entry::Repin { repin, revocations, record } => {
-            let is_changed = repinned(transaction, &repin, revocations).await?;
+        Entry::Repin { repin, record } => {
+            let is_changed = repinned(transaction, &repin).await?;
             if is_changed {
                 rows.add_line(&record)?;
             }
             Ok(verdict((!is_changed).then_some(Conflict::EvidenceKeyMismatch)))
         }
-        Entry::PodRevoked { pod, revocation, record } => {
-            super::pins::end(transaction, &pod).await?;
-            super::pod_grants::end(transaction, &pod).await?;
-            super::revocations::put(transaction, revocation).await?;
-            rows.add_line(&record).map(|()| Verdict::Recorded)
+        Entry::PodRevoked { pod, because, now } => {
+            // SECURITY: what the key has is read here: a token may have been put on record since the caller looked.
+            let pin = super::pins::read(&mut **transaction, &pod).await?;
+            if let Some(revocation) = pin.and_then(|pin| pin.outstanding(now)) {
+                rows.add_line(&because.record(&pod, &revocation.revocation, now))?;
+                super::pins::end(transaction, &pod).await?;
+                super::pod_grants::end(transaction, &pod).await?;
+                super::revocations::put_beside(transaction, revocation).await?;
+            }
+            Ok(Verdict::Recorded)
         }
         _ => Ok(Verdict::Recorded),
     }
 }
 
-/// Gives a pod another key, and takes back what its old one has; false if it has not the one that was expected.
-async fn repinned(
-    transaction: &mut Transaction<'_, Sqlite>,
-    repin: &Repin,
-    revocations: Vec<NewRevocation>,
-) -> Result<bool, StoreError> {
+/// Gives a pod another key, and takes back what its old one has; false if it has not the one that was expected, or may not
+/// change it any more.
+async fn repinned(transaction: &mut Transaction<'_, Sqlite>, repin: &Repin) -> Result<bool, StoreError> {
+    // SECURITY: read here, since the owner of the old key may have proved it since the caller looked.
+    let pin = super::pins::read(&mut **transaction, &repin.pod).await?;
+    let may_change = |pin: &Pin| pin.key == repin.before && pin.may_change(repin.started, repin.now);
+    let Some(pin) = pin.filter(may_change) else { return Ok(false) };
     let is_changed = super::pins::change(transaction, repin).await?;
     if is_changed {
         super::pod_grants::end(transaction, &repin.pod).await?;
-    }
-    for new in revocations.into_iter().filter(|_| is_changed) {
-        super::revocations::put(transaction, new).await?;
+        if let Some(revocation) = pin.outstanding(repin.now) {
+            super::revocations::put_beside(transaction, revocation).await?;
+        }
     }
     Ok(is_changed)
 }

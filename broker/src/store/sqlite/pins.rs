@@ -14,13 +14,16 @@ use crate::store::StoreError;
 const UNREADABLE: StoreError = StoreError::Row { table: "pins" };
 
 /// The key that a pod has.
-pub(super) async fn read(readers: &SqlitePool, pod: &PodName) -> Result<Option<Pin>, StoreError> {
+pub(super) async fn read<'e>(
+    from: impl sqlx::Executor<'e, Database = Sqlite>,
+    pod: &PodName,
+) -> Result<Option<Pin>, StoreError> {
     let row = sqlx::query(
         "SELECT thumbprint, seen_at, tokens_until, changes FROM pins WHERE provider = ? AND pod = ?",
     )
     .bind(pod.provider.as_str())
     .bind(pod.uid.as_str())
-    .fetch_optional(readers)
+    .fetch_optional(from)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let time = |column: &str| {
@@ -35,13 +38,14 @@ pub(super) async fn read(readers: &SqlitePool, pod: &PodName) -> Result<Option<P
     }))
 }
 
-/// The pods of a provider that have a key.
+/// The pods of a provider whose key has tokens that are still good.
 pub(super) async fn of_provider(
     readers: &SqlitePool,
     provider: &ProviderName,
+    now: Timestamp,
 ) -> Result<Vec<String>, StoreError> {
-    let pods = sqlx::query_scalar("SELECT pod FROM pins WHERE provider = ?");
-    Ok(pods.bind(provider.as_str()).fetch_all(readers).await?)
+    let pods = sqlx::query_scalar("SELECT pod FROM pins WHERE provider = ? AND tokens_until > ?");
+    Ok(pods.bind(provider.as_str()).bind(seconds(now)).fetch_all(readers).await?)
 }
 
 /// A key that a pod has and proved.
@@ -106,7 +110,7 @@ pub(super) async fn change(
          WHERE provider = ?3 AND pod = ?4 AND thumbprint = ?5",
     )
     .bind(repin.after.to_string())
-    .bind(seconds(repin.at))
+    .bind(seconds(repin.seen_at()))
     .bind(repin.pod.provider.as_str())
     .bind(repin.pod.uid.as_str())
     .bind(repin.before.to_string())

@@ -10,10 +10,10 @@ use crate::pins::{PodGrant, PodName};
 use crate::record::DecisionRecord;
 use crate::store::StoreError;
 
-/// So many of one pod are looked at.
-const MOST: i64 = 512;
+/// So many of one pod are looked at together.
+const PAGE: u32 = 256;
 
-/// Notes grants; each takes the place of one that answered the same.
+/// Notes grants; each takes the place of one that answered the same, and lasts as long as the longer one.
 pub(super) async fn note(
     transaction: &mut Transaction<'_, Sqlite>,
     grants: &[(PodName, PodGrant)],
@@ -24,8 +24,10 @@ pub(super) async fn note(
         json!([pod.provider, pod.uid, asked, grant.decision, seconds(grant.until)])
     });
     sqlx::query(
-        "INSERT OR REPLACE INTO pod_grants (provider, pod, asked, decision, until)
-         SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4 FROM json_each(?)",
+        "INSERT INTO pod_grants (provider, pod, asked, decision, until)
+         SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4 FROM json_each(?) WHERE true
+         ON CONFLICT (provider, pod, asked) DO UPDATE SET
+             decision = excluded.decision, until = max(until, excluded.until)",
     )
     .bind(rows.collect::<Value>().to_string())
     .execute(&mut **transaction)
@@ -33,20 +35,22 @@ pub(super) async fn note(
     Ok(())
 }
 
-/// The decisions behind what a pod still has.
+/// A page of the decisions behind what a pod still has.
 pub(super) async fn read(
     readers: &SqlitePool,
     pod: &PodName,
     now: Timestamp,
+    page: u32,
 ) -> Result<Vec<DecisionRecord>, StoreError> {
     let texts: Vec<String> = sqlx::query_scalar(
         "SELECT record FROM pod_grants JOIN decisions ON decisions.id = decision
-         WHERE provider = ? AND pod = ? AND until > ? LIMIT ?",
+         WHERE provider = ? AND pod = ? AND until > ? ORDER BY asked LIMIT ? OFFSET ?",
     )
     .bind(pod.provider.as_str())
     .bind(pod.uid.as_str())
     .bind(seconds(now))
-    .bind(MOST)
+    .bind(PAGE)
+    .bind(u64::from(page).saturating_mul(u64::from(PAGE)).min(1 << 40).cast_signed())
     .fetch_all(readers)
     .await?;
     let row = |_| StoreError::Row { table: "decisions" };

@@ -48,6 +48,28 @@ pub(super) async fn put(connection: &mut SqliteConnection, new: NewRevocation) -
     Ok(())
 }
 
+/// The same, but what stands of the same thing is not weakened: neither what it hits, nor for how long, nor a block.
+pub(super) async fn put_beside(
+    connection: &mut SqliteConnection,
+    mut new: NewRevocation,
+) -> Result<(), StoreError> {
+    let row = sqlx::query(
+        "SELECT sequence, kind, value, revoked_before, until, blocks_until FROM revocations
+         WHERE kind = ? AND value = ? ORDER BY sequence DESC LIMIT 1",
+    )
+    .bind(new.revocation.kind.as_str())
+    .bind(new.revocation.value.as_str())
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(standing) = row.as_ref().map(read).transpose()? {
+        let before = standing.revocation;
+        new.revocation.revoked_before = new.revocation.revoked_before.max(before.revoked_before);
+        new.revocation.until = new.revocation.until.max(before.until);
+        new.blocks_until = new.blocks_until.max(standing.blocks_until);
+    }
+    put(connection, new).await
+}
+
 /// Forgets some of what is over for long enough; returns how many.
 pub(super) async fn forget(connection: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
     let done = sqlx::query(

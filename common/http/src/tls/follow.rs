@@ -43,7 +43,8 @@ impl Follower {
                     () = asked.next() => self.reload().await,
                     // INVARIANT: the certificate is ours too, so its sender lives.
                     _ = replaced.changed() => self.count(),
-                    () = tokio::time::sleep(self.until_the_next_reminder()) => {}
+                    // A pair that was refused, as one that is not valid yet, may be good by now.
+                    () = tokio::time::sleep(self.until_the_next_reminder()) => self.reload().await,
                 }
             }
         });

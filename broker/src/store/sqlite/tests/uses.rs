@@ -56,9 +56,9 @@ async fn a_key_that_changes_within_a_batch_counts_from_there_on() {
             pod: pod(),
             before: Thumbprint::from_bytes([before; 32]),
             after: Thumbprint::from_bytes([after; 32]),
-            at: at(1000),
+            started: Some(at(2000)),
+            now: at(1000),
         },
-        revocations: Vec::new(),
         record: Box::new(Record::new(Event::KeyRepinned, at(1000), AuditOutcome::Success)),
     };
     let mismatch = Verdict::Conflict(Conflict::EvidenceKeyMismatch);
