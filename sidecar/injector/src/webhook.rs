@@ -16,6 +16,7 @@ use crate::metrics::{Admitted, Metrics};
 use crate::settings::Settings;
 
 mod review;
+mod weight;
 
 /// The API server's own limit for an object is half of it.
 pub(crate) const MAX_BODY: usize = 3 * 1024 * 1024;

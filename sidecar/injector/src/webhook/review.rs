@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::weight::is_too_heavy;
 use crate::inject::{Circumstances, Outcome, inject, shown};
 use crate::metrics::Admitted;
 use crate::settings::Settings;
@@ -17,6 +18,10 @@ pub(super) fn answer(
     settings: &Settings,
     circumstances: Circumstances,
 ) -> Result<(Value, Admitted), String> {
+    // SECURITY: three MiB of commas would be some two hundred of values.
+    if is_too_heavy(body) {
+        return Err("more values than the review of any pod has".to_owned());
+    }
     let review: Value = serde_json::from_slice(body).map_err(|error| format!("not JSON: {error}"))?;
     let text = |pointer: &str| review.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     if text("/kind") != "AdmissionReview" || text("/apiVersion") != VERSION {

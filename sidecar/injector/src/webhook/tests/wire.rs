@@ -102,12 +102,24 @@ async fn a_body_of_any_size_is_answered_within_the_limit() {
 }
 
 #[tokio::test]
-async fn a_hundred_thousand_containers_are_refused_in_one_answer() {
+async fn ten_thousand_containers_are_refused_in_one_answer() {
     let rig = Rig::new();
+    let answer = rig.post("/pods", &pod(Some("true"), 10_000)).await;
+    assert!(answer.contains("10000 containers") && answer.len() < 1024, "{answer}");
+}
+
+#[tokio::test]
+async fn a_million_values_are_refused_before_one_is_made() {
+    let rig = Rig::new();
+    for part in ["0,", "{\"\":0},"] {
+        let body = format!("[{}0]", part.repeat(MAX_BODY / 2 / part.len()));
+        let answer = rig.post("/pods", &body).await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("more values"), "{answer}");
+    }
     let body = pod(Some("true"), 100_000);
     assert!(body.len() < MAX_BODY, "{}", body.len());
-    let answer = rig.post("/pods", &body).await;
-    assert!(answer.contains("100000 containers") && answer.len() < 1024, "{answer}");
+    assert!(rig.post("/pods", &body).await.contains("more values"));
+    assert!(rig.counted("invalid", 3));
 }
 
 #[tokio::test]
