@@ -174,8 +174,7 @@ fn keep(certificates: Certificates, lifecycle: &Lifecycle) -> ServerTls {
 fn limits() -> Limits {
     Limits {
         max_connections: 256,
-        // Each may be as large as the limit below, and waits for its last byte.
-        max_requests: Some(16),
+        max_requests: Some(64),
         max_body_bytes: u64::try_from(MAX_BODY).ok(),
         max_head_bytes: 16 * 1024,
         connection_window: 1024 * 1024,

@@ -29,7 +29,7 @@ pub(super) fn spec(settings: &Settings) -> Value {
             validation(&format!("!variables.judged || ({expression})"), &message)
         }),
     );
-    validations.extend([mounts(), unchanged()]);
+    validations.extend([mounts(), kept(), unchanged()]);
     json!({
         "matchConstraints": super::constraints(settings, &["CREATE", "UPDATE"], &resources),
         "matchConditions": [cel::not_a_static_pod()],
@@ -144,6 +144,25 @@ fn mounts() -> Value {
         // SECURITY: whether or not the pod is selected: its label can be taken off while it runs.
         &lists.join(" && "),
         "the sidecar's volumes are mounted by the sidecar alone",
+    )
+}
+
+/// An image is a field that may change; another one would run with the sidecar's token and key.
+fn kept() -> Value {
+    let name = cel::text(CONTAINER);
+    let kept = ["containers", "initContainers"].map(|list| {
+        format!(
+            "(!has(oldObject.spec.{list}) || oldObject.spec.{list}.all(b, b.name != {name} || \
+             (has(object.spec.{list}) && object.spec.{list}.exists(c, c.name == {name} && c.image == b.image))))"
+        )
+    });
+    let looks = format!(
+        "(!has(object.spec.ephemeralContainers) || object.spec.ephemeralContainers.all(c, \
+         !has(c.targetContainerName) || c.targetContainerName != {name}))"
+    );
+    validation(
+        &format!("request.operation != \"UPDATE\" || ({} && {looks})", kept.join(" && ")),
+        "the sidecar keeps its image while its pod lives, and nobody looks into its processes",
     )
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::parts::Parts;
 use super::pod::{Container, Pod, shown};
-use super::{CA, CONFIG, CONTAINER, FOLDER, STATUS, VOLUMES};
+use super::{CA, CONFIG, CONTAINER, STATUS, VOLUMES};
 
 /// What a pod has of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,18 @@ pub(super) enum Standing {
 
 /// What other admission plugins change in every container, and what does not change whose it is.
 const THEIRS: [&str; 2] = ["imagePullPolicy", "resources"];
+
+/// Variables that would change what the sidecar does: `SYMBOLON__…` overrides its configuration, the others bring in code or
+/// change how the loader, the allocator and TLS work.
+const STEERING: [&str; 5] = ["SYMBOLON_", "LD_", "GLIBC_", "MALLOC_", "SSL_"];
+/// Where other plugins mount what they give to every container.
+const SECRETS: &str = "/var/run/secrets/";
+
+/// SECURITY: anywhere else a mount could cover the program, its libraries or its key.
+fn is_others_secret(path: &str) -> bool {
+    path.strip_prefix(SECRETS)
+        .is_some_and(|rest| !rest.is_empty() && rest.split('/').all(|part| part != ".." && part != "."))
+}
 
 pub(super) fn standing(pod: &Pod<'_>, parts: &Parts) -> Result<Standing, String> {
     let has_annotation = [STATUS, CONFIG, CA].iter().any(|key| pod.annotation(key).is_some());
@@ -64,8 +76,7 @@ fn is_ours(container: &Container<'_>, expected: &Value) -> bool {
     let nothing_more = found.keys().all(|key| !fixed(key) || expected.contains_key(key));
     let variables = container.named.objects("env").all(|entry| {
         let name = entry.get("name").and_then(Value::as_str).unwrap_or_default();
-        // `SYMBOLON__…` would override the configuration.
-        !name.starts_with("SYMBOLON_")
+        !STEERING.iter().any(|prefix| name.starts_with(prefix))
     });
     let wanted = expected.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
     let mounts: Vec<&Value> = wanted.collect();
@@ -74,7 +85,7 @@ fn is_ours(container: &Container<'_>, expected: &Value) -> bool {
     });
     let elsewhere = container.named.objects("volumeMounts").all(|mount| {
         let path = mount.get("mountPath").and_then(Value::as_str).unwrap_or_default();
-        mounts.iter().any(|ours| ours.as_object() == Some(mount)) || !path.starts_with(FOLDER)
+        mounts.iter().any(|ours| ours.as_object() == Some(mount)) || is_others_secret(path)
     });
     as_expected && nothing_more && variables && present && elsewhere
 }

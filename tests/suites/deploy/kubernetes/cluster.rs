@@ -204,6 +204,9 @@ async fn the_sidecar_of_a_running_pod_cannot_be_told_or_looked_into() {
     let said = kubectl("annotate --overwrite pod running symbolon.dev/status=other", "").await.unwrap_err();
     assert!(said.contains("does not change while its pod lives"), "{said}");
     kubectl("annotate pod running example.com/other=1", "").await.unwrap();
+    let other = json!({"spec": {"initContainers": [{"name": "symbolon-sidecar", "image": "evil.example/sidecar:1"}]}}).to_string();
+    let said = kubectl(&format!("patch pod running --patch {other}"), "").await.unwrap_err();
+    assert!(said.contains("keeps its image"), "{said}");
     // Without the label the pod is not chosen any more, and has its sidecar all the same.
     kubectl("label pod running symbolon.dev/inject-", "").await.unwrap();
     let mut object = cluster.admin().get(&path).await;
@@ -215,6 +218,10 @@ async fn the_sidecar_of_a_running_pod_cannot_be_told_or_looked_into() {
     let said = kubectl(&replace, &object.to_string()).await.unwrap_err();
     assert!(said.contains("mounted by the sidecar alone"), "{said}");
     object["spec"]["ephemeralContainers"][0]["volumeMounts"] = json!([]);
+    object["spec"]["ephemeralContainers"][0]["targetContainerName"] = json!("symbolon-sidecar");
+    let said = kubectl(&replace, &object.to_string()).await.unwrap_err();
+    assert!(said.contains("nobody looks into its processes"), "{said}");
+    object["spec"]["ephemeralContainers"][0].as_object_mut().unwrap().remove("targetContainerName");
     kubectl(&replace, &object.to_string()).await.unwrap();
 }
 
